@@ -1,0 +1,1 @@
+//! repoint: a CRI proxy that changes one thing, the registry an image is pulled from.
