@@ -1,1 +1,3 @@
 //! repoint: a CRI proxy that changes one thing, the registry an image is pulled from.
+
+pub mod wire;
