@@ -32,11 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// v1alpha2 ended before the first stream was added.
 fn add_v1alpha2(descriptors: &mut FileDescriptorSet) {
     let mut added = Vec::new();
-    for v1 in descriptors
-        .file
-        .iter()
-        .filter(|file| file.package() == "runtime.v1")
-    {
+    for v1 in descriptors.file.iter().filter(|file| file.package() == "runtime.v1") {
         let mut file = v1.clone();
         file.name = Some("runtime/v1alpha2.proto".to_owned());
         file.package = Some("runtime.v1alpha2".to_owned());

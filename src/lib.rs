@@ -1,4 +1,49 @@
-//! repoint: a CRI proxy that changes one thing, the registry an image is pulled from.
+//! repoint: a CRI proxy between the kubelet and the container runtime that changes one thing, the registry an image is
+//! pulled from, and writes down that it did.
+//!
+//! Three promises. Everything here serves one of them.
+//!
+//! 1. **Transparent.** Whatever repoint was not told to change passes through: bytes exactly, headers and trailers by
+//!    name, value and order within a name, streams, errors, deadlines and cancellation; every method, known or not.
+//! 2. **Accountable.** No substituted pull is answered before its record is on disk, or the alarm is raised. No secret is
+//!    ever in a record or a log.
+//! 3. **Never the reason a node is down.** A runtime that is away is waited for; what can't be read is passed on.
+//!
+//! # The floors
+//!
+//! A module uses modules on floors below its own, and a test holds that.
+//!
+//! | floor | modules | |
+//! |--:|---|---|
+//! | 0 | [`wire`], [`reference`], [`body`], [`args`], [`exit`], [`error`], [`clock`], [`metrics`] | what knows nothing of the rest |
+//! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
+//! | 2 | [`rewrite`], [`audit`] | the two together: new bytes, and records |
+//! | 3 | [`runtime`] | the far side |
+//! | 4 | [`proxy`] | the near side |
+//! | 5 | [`config`] | settings for all of these |
+//! | 6 | [`daemon`] | start, run, stop |
+//! | 7 | [`cmd`] | one file a command |
+//!
+//! # Where to start reading
+//!
+//! The way of one pull: [`proxy::connection`] takes the request; [`cri::method`] says "`PullImage`"; [`proxy::pull`]
+//! has [`rewrite`] ask the [`rules`] and make new bytes; [`proxy::forward`] sends them on a leg of [`runtime`]; [`audit`]
+//! makes the record durable; the answer goes back as it came.
 
+pub mod args;
+pub mod audit;
+pub mod body;
+pub mod clock;
+pub mod cmd;
+pub mod config;
 pub mod cri;
+pub mod daemon;
+pub mod error;
+pub mod exit;
+pub mod metrics;
+pub mod proxy;
+pub mod reference;
+pub mod rewrite;
+pub mod rules;
+pub mod runtime;
 pub mod wire;

@@ -1,5 +1,11 @@
-//! The container runtime interface: types and clients for the calls that repoint makes itself.
+//! The container runtime interface: what carries an image reference ([`method`]), for which pod ([`Pod`]), and types
+//! and clients for the few calls that repoint makes itself.
 
+pub mod client;
+pub mod method;
+pub mod pod;
+
+pub use pod::Pod;
 use std::fmt;
 
 /// `runtime.v1`: the messages, and the clients of kubelets and runtimes of today.
@@ -31,9 +37,7 @@ pub mod v1alpha2 {
 impl fmt::Debug for v1::AuthConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The user is a secret too where it comes with a token, as cloud providers do; that there is one is not.
-        f.debug_struct("AuthConfig")
-            .field("server_address", &self.server_address)
-            .finish_non_exhaustive()
+        f.debug_struct("AuthConfig").field("server_address", &self.server_address).finish_non_exhaustive()
     }
 }
 

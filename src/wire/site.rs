@@ -38,15 +38,15 @@ impl Step {
 pub fn sites(message: &[u8], path: &[Step]) -> Result<Vec<Site>, Malformed> {
     let whole = 0..message.len();
     let mut found = Vec::new();
-    descend(message, vec![whole], path, &mut found)?;
+    descend(message, &[whole], path, &mut found)?;
     Ok(found)
 }
 
 /// Follows `path` down from the submessage whose occurrences are `holder`.
-fn descend(message: &[u8], holder: Vec<Range<usize>>, path: &[Step], found: &mut Vec<Site>) -> Result<(), Malformed> {
+fn descend(message: &[u8], holder: &[Range<usize>], path: &[Step], found: &mut Vec<Site>) -> Result<(), Malformed> {
     let Some((step, deeper)) = path.split_first() else { return Ok(()) };
     let mut occurrences = Vec::new();
-    for part in &holder {
+    for part in holder {
         let bytes = message.get(part.clone()).unwrap_or_default();
         for field in fields(bytes) {
             let field = field?;
@@ -67,9 +67,9 @@ fn descend(message: &[u8], holder: Vec<Range<usize>>, path: &[Step], found: &mut
     };
     for group in groups {
         if !deeper.is_empty() {
-            descend(message, group, deeper, found)?;
+            descend(message, &group, deeper, found)?;
         } else if let Some(last) = group.last() {
-            found.push(Site { value: last.clone(), holder: holder.clone() });
+            found.push(Site { value: last.clone(), holder: holder.to_vec() });
         }
     }
     Ok(())

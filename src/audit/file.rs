@@ -1,0 +1,255 @@
+//! The file, and the one thread that writes it.
+
+use super::record::Record;
+use crate::error::Chain;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Where the audit log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file. Its directory is made where it is missing.
+    pub file: PathBuf,
+}
+
+/// The way to the log: cheap to clone, and the log ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub struct Log {
+    queue: mpsc::Sender<Job>,
+}
+
+/// Waits for what was recorded to be written.
+#[derive(Debug)]
+pub struct Writer(JoinHandle<()>);
+
+/// A record that the log has taken and not yet written.
+#[derive(Debug)]
+pub struct Ticket(oneshot::Receiver<Result<(), Unwritten>>);
+
+/// Why a record is not in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// The record has no JSON form.
+    #[error("the audit record could not be encoded")]
+    Encoding(#[source] serde_json::Error),
+    /// The file could not be opened or written.
+    #[error("the audit log {} could not be written", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The queue is full, and the caller could not wait.
+    #[error("the audit log is too slow: its queue is full")]
+    Full,
+    /// The writing thread is gone.
+    #[error("the audit log has ended")]
+    Ended,
+}
+
+#[derive(Debug)]
+struct Job {
+    line: Vec<u8>,
+    written: oneshot::Sender<Result<(), Unwritten>>,
+}
+
+/// The open file, as the path led to it.
+struct Open {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+/// Records that may wait for the disk. As many calls as a busy node has in flight; beyond that callers wait.
+const QUEUE: usize = 1024;
+
+// === impl Log ===
+
+impl Log {
+    /// Starts the log. A file that can't be opened yet is tried again at every record.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn start(settings: &Settings) -> io::Result<(Self, Writer)> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let open = Open { path: settings.file.clone(), file: None };
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(open, jobs))?;
+        Ok((Self { queue }, Writer(thread)))
+    }
+
+    /// Hands `record` to the log, waiting for room in its queue.
+    ///
+    /// # Errors
+    ///
+    /// When the log can't take it.
+    pub async fn take(&self, record: &Record) -> Result<Ticket, Unwritten> {
+        let (job, written) = job(record)?;
+        self.queue.send(job).await.map_err(|_| Unwritten::Ended)?;
+        Ok(Ticket(written))
+    }
+
+    /// Hands `record` to the log without waiting, for a caller that is about to vanish.
+    ///
+    /// # Errors
+    ///
+    /// When the log can't take it. (A failure to write it later is reported by the log itself.)
+    pub fn leave(&self, record: &Record) -> Result<(), Unwritten> {
+        let (job, _) = job(record)?;
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unwritten::Full,
+            mpsc::error::TrySendError::Closed(_) => Unwritten::Ended,
+        })
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    /// Returns when the record is in the file.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub async fn written(self) -> Result<(), Unwritten> {
+        self.0.await.map_err(|_| Unwritten::Ended)?
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Returns when every [`Log`] is gone and all it took is written.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            tracing::error!("The audit log's thread panicked");
+        }
+    }
+}
+
+// === impl Open ===
+
+impl Open {
+    /// Appends one line in one write.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let file = self.current()?;
+        let before = file.metadata()?.len();
+        let done = file.write_all(line);
+        if done.is_err() {
+            // Half a line would make the next one unreadable, too. Where this fails as well, the disk has worse to say.
+            let _unchanged = file.set_len(before);
+        }
+        done
+    }
+
+    /// The file the path leads to now: whoever moves the log away (logrotate does) gets a new one begun.
+    fn current(&mut self) -> io::Result<&mut File> {
+        let there = std::fs::metadata(&self.path).ok().map(|found| (found.dev(), found.ino()));
+        let held = self.file.as_ref().and_then(|file| file.metadata().ok()).map(|held| (held.dev(), held.ino()));
+        if held.is_none() || held != there {
+            self.file = Some(open(&self.path)?);
+        }
+        self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Opens `path` for appending: readable for its group, since who reads the log is not who writes it.
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+fn job(record: &Record) -> Result<(Job, oneshot::Receiver<Result<(), Unwritten>>), Unwritten> {
+    let mut line = serde_json::to_vec(record).map_err(Unwritten::Encoding)?;
+    line.push(b'\n');
+    let (written, answer) = oneshot::channel();
+    Ok((Job { line, written }, answer))
+}
+
+/// The writing thread.
+fn write(mut open: Open, mut jobs: mpsc::Receiver<Job>) {
+    while let Some(Job { line, written }) = jobs.blocking_recv() {
+        let done = open.append(&line).map_err(|error| Unwritten::File { path: open.path.clone(), error });
+        if let Err(Err(nobody_waits)) = written.send(done) {
+            tracing::error!(error = %Chain(&nobody_waits), "A record was lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::{Event, Outcome, SCHEMA};
+
+    fn record(image: &str) -> Record {
+        Record {
+            schema: SCHEMA,
+            time: jiff::Timestamp::UNIX_EPOCH,
+            node: "n".into(),
+            event: Event::Substituted,
+            rule: "r".into(),
+            image: image.into(),
+            substitute: "s".into(),
+            pod: None,
+            api: "v1",
+            outcome: Outcome::Pulled,
+            status: None,
+            image_ref: None,
+            attempts: Vec::new(),
+            duration: std::time::Duration::ZERO,
+        }
+    }
+
+    fn images(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["image"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_record_is_in_the_file_when_its_ticket_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("missing/audit.jsonl");
+        let (log, writer) = Log::start(&Settings { file: file.clone() }).unwrap();
+        log.take(&record("a")).await.unwrap().written().await.unwrap();
+        assert_eq!(images(&file), ["a"]);
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0, "wider than 0640");
+        log.leave(&record("b")).unwrap();
+        drop(log);
+        writer.join();
+        assert_eq!(images(&file), ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_moved_away_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("audit.jsonl");
+        let (log, _writer) = Log::start(&Settings { file: file.clone() }).unwrap();
+        log.take(&record("a")).await.unwrap().written().await.unwrap();
+        std::fs::rename(&file, dir.path().join("old")).unwrap();
+        log.take(&record("b")).await.unwrap().written().await.unwrap();
+        assert_eq!(images(&file), ["b"]);
+        assert_eq!(images(&dir.path().join("old")), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_written_says_which_file_and_recovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("audit.jsonl");
+        std::fs::create_dir(&file).unwrap();
+        let (log, _writer) = Log::start(&Settings { file: file.clone() }).unwrap();
+        let error = log.take(&record("a")).await.unwrap().written().await.unwrap_err();
+        assert!(Chain(&error).to_string().contains(file.to_str().unwrap()), "{}", Chain(&error));
+        std::fs::remove_dir(&file).unwrap();
+        log.take(&record("b")).await.unwrap().written().await.unwrap();
+        assert_eq!(images(&file), ["b"]);
+    }
+}

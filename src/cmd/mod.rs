@@ -1,0 +1,40 @@
+//! The commands, one file each.
+
+pub mod serve;
+
+use crate::args::{Cli, Command};
+use crate::error::Chain;
+use crate::exit::Exit;
+use std::error::Error;
+use std::io::Write;
+
+/// Why a command did not do what it was asked, and the code it ends with.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    cause: Box<dyn Error>,
+}
+
+impl Failure {
+    fn new(exit: Exit, cause: impl Error + 'static) -> Self {
+        Self { exit, cause: Box::new(cause) }
+    }
+}
+
+/// Does what the command line says. An error is printed once, here.
+pub fn run(cli: Cli) -> Exit {
+    let outcome = match cli.command {
+        Command::Serve(options) => serve::run(&options),
+    };
+    match outcome {
+        Ok(()) => Exit::Done,
+        Err(Failure { exit, cause }) => {
+            let mut told = std::io::stderr();
+            for line in Chain(cause.as_ref()).to_string().lines() {
+                // There is nobody left to tell that nobody can be told.
+                let _closed = writeln!(told, "repoint: {line}");
+            }
+            exit
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `repoint serve`: read the configuration, then run the service.
+
+use super::Failure;
+use crate::args::Serve;
+use crate::exit::Exit;
+use crate::{config, daemon};
+use std::io::{IsTerminal, stderr};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Runs it. Nothing is bound, and no file made, before the configuration is known to be right.
+///
+/// # Errors
+///
+/// When the configuration is wrong, or the service can't start.
+pub fn run(options: &Serve) -> Result<(), Failure> {
+    let wrong = |error| Failure::new(Exit::Configuration, error);
+    let source = config::load(options.config.as_deref()).map_err(wrong)?;
+    let settings = config::settings(options, &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Frames are passed along, hardly looked at. Two keep one stuck connection from holding up the others.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, daemon::Failed::System(error)))?;
+    let served = runtime.block_on(daemon::serve(settings)).map_err(|error| Failure::new(Exit::Failed, error));
+    // What did not end by now is not waited for.
+    runtime.shutdown_background();
+    served
+}
+
+/// Log lines go to standard error, which systemd takes to the journal.
+fn log() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
+}

@@ -1,0 +1,127 @@
+//! `serve`: start, run, stop.
+
+use crate::audit::{Log, Writer};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::error::Chain;
+use crate::metrics::Metrics;
+use crate::proxy::connection::{self, Dialers};
+use crate::proxy::listener::{Listener, Unlistenable};
+use crate::proxy::{Context, Shared};
+use crate::runtime::{Dialer, Endpoint, Served};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Why the service is not running.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// There is no socket to listen on.
+    #[error("cannot start")]
+    Listen(#[from] Unlistenable),
+    /// The system has no thread, or no signals.
+    #[error("cannot start: the system refused")]
+    System(#[from] io::Error),
+}
+
+/// How long calls under way may take to end after a signal.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The pause after a client could not be accepted. Running out of file descriptors passes; spinning would not help.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// When it can't start. Once it runs, nothing ends it but a signal.
+pub async fn serve(settings: Settings) -> Result<(), Failed> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let listener = Listener::bind(&settings.listen)?;
+    let (shared, dialers, writer) = assemble(settings)?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tokio::select! {
+        () = accept(&listener, &dialers, &shared, &tasks, &stop) => {}
+        () = either(&mut terminate, &mut interrupt) => {}
+    }
+    // New clients find no socket, and so try again until the next process is there.
+    drop(listener);
+    stop.cancel();
+    tasks.close();
+    tracing::info!("Stopping: waiting for calls under way");
+    tokio::select! {
+        () = tasks.wait() => {}
+        () = tokio::time::sleep(DRAIN) => tracing::warn!("Calls under way did not end in time"),
+        () = either(&mut terminate, &mut interrupt) => tracing::warn!("Stopped at once, by a second signal"),
+    }
+    if let Ok(metrics) = shared.metrics.encode() {
+        tracing::debug!(metrics, "Stopped");
+    }
+    drop(shared);
+    close(writer).await;
+    Ok(())
+}
+
+fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
+    let Settings { listen, runtime, audit, node, message_limit, rules } = settings;
+    let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
+    let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
+    for rule in rules.rules() {
+        let list =
+            |places: &[crate::rules::Place]| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        tracing::info!(rule = rule.name, matches = list(&rule.patterns), targets = list(&rule.targets), "Rule");
+    }
+    tracing::info!(%listen, audit = %audit.file.display(), node, "Serving");
+    let (log, writer) = Log::start(&audit)?;
+    let shared = Arc::new(Context {
+        rules,
+        served: Served::default(),
+        audit: log,
+        metrics: Metrics::default(),
+        clock: Clock::SYSTEM,
+        node,
+        message_limit,
+        hold: runtime.hold,
+    });
+    Ok((shared, dialers, writer))
+}
+
+/// Accepts clients for ever.
+async fn accept(
+    listener: &Listener,
+    dialers: &Dialers,
+    shared: &Shared,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                let serving = connection::serve(stream, dialers.clone(), shared.clone(), tasks.clone(), stop.clone());
+                tasks.spawn(serving);
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "Could not accept a client; trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits for what the audit log has taken. Calls that outlived the drain hold on to the log; they get no more time.
+async fn close(writer: Writer) {
+    let written = tokio::task::spawn_blocking(move || writer.join());
+    if tokio::time::timeout(Duration::from_secs(1), written).await.is_err() {
+        tracing::warn!("The audit log was still in use when the process ended");
+    }
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}

@@ -1,0 +1,61 @@
+//! Counters: every name and label there is. Labels have a closed set of values; an image's name is never one.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use std::fmt;
+
+/// What is counted.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Pulls of a substitute.
+    pub substitutions: Family<Substitution, Counter>,
+    /// Intercepted messages that could not be read and were passed on as they came.
+    pub unread: Family<Unread, Counter>,
+    /// Calls that repoint itself had to answer, because nobody else did.
+    pub answered: Family<Answered, Counter>,
+    /// Records that did not get into the audit log.
+    pub audit_failures: Counter,
+}
+
+/// Labels of `repoint_substitutions_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Substitution {
+    /// The rule's name, as configured.
+    pub rule: String,
+    /// `pulled`, `failed` or `cancelled`.
+    pub outcome: &'static str,
+}
+
+/// Labels of `repoint_unread_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Unread {
+    /// Why the message could not be read.
+    pub reason: &'static str,
+}
+
+/// Labels of `repoint_answered_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Answered {
+    /// Why nobody else answered.
+    pub reason: &'static str,
+}
+
+impl Metrics {
+    /// The counters' values in the OpenMetrics text form.
+    ///
+    /// # Errors
+    ///
+    /// When a value can't be formatted.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("repoint");
+        registry.register("substitutions", "Pulls of a substitute", self.substitutions.clone());
+        registry.register("unread", "Messages passed on because they could not be read", self.unread.clone());
+        registry.register("answered", "Calls that repoint itself answered with an error", self.answered.clone());
+        registry.register("audit_failures", "Records that are missing in the audit log", self.audit_failures.clone());
+        let mut out = String::new();
+        text::encode(&mut out, &registry)?;
+        Ok(out)
+    }
+}

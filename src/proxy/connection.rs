@@ -1,0 +1,75 @@
+//! One connection from a kubelet, from its first byte to its last.
+
+use super::Shared;
+use super::authority::Mended;
+use super::forward::Forward;
+use super::route::Route;
+use super::status::{contained, rescue};
+use crate::body::Body;
+use crate::error::Chain;
+use crate::runtime::leg::{HEADER_LIST, Tracked};
+use crate::runtime::{Dialer, Leg, Legs};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::sync::Arc;
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// The ways to the runtime, for all connections.
+#[derive(Debug, Clone)]
+pub struct Dialers {
+    /// For image calls; `None` where they go the same way as the rest.
+    pub image: Option<Arc<Dialer>>,
+    /// For everything else.
+    pub runtime: Arc<Dialer>,
+}
+
+/// Calls that one connection may have under way. A kubelet has one per pod worker and some; those beyond wait in its
+/// own queue, as they would for the runtime.
+const CALLS: u32 = 4096;
+
+/// Calls that were cancelled before they were looked at. hyper ends a connection at 20, against floods from the
+/// internet; here the peer is root on this node, and a kubelet that cancels a hundred probes must not lose them all.
+const CANCELLED_EARLY: usize = CALLS as usize;
+
+/// What the kubelet may send ahead of one request: more than any but a `CreateContainer` of a huge pod has.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// Serves `stream` until the client closes it, or until `stop`, and then until the calls under way have ended.
+pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: TaskTracker, stop: CancellationToken) {
+    // Runtime connections belong to this one: its calls share them, and end with them.
+    let runtime = Leg::new(dialers.runtime, tasks.clone());
+    let image = dialers.image.map_or_else(|| runtime.clone(), |dialer| Leg::new(dialer, tasks.clone()));
+    let stack = Route::new(Forward::new(Legs { image, runtime }, shared.clone()), &shared);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (stack, shared) = (stack.clone(), shared.clone());
+        async move { rescue(contained(stack.oneshot(request.map(Body::from))).await, &shared.metrics) }
+    });
+    let connection = http2::Builder::new(Tracked(tasks))
+        .timer(TokioTimer::new())
+        // A header that no runtime sent.
+        .auto_date_header(false)
+        .max_header_list_size(HEADER_LIST)
+        .max_concurrent_streams(CALLS)
+        .max_pending_accept_reset_streams(CANCELLED_EARLY)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .serve_connection(TokioIo::new(Mended::new(stream)), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = %Chain(&error), "A client's connection broke");
+    }
+}

@@ -1,0 +1,69 @@
+//! The near side: what the kubelet talks to.
+//!
+//! The stack of one kubelet connection, bottom to top:
+//!
+//! 1. [`forward`]: a request goes to the leg its service belongs to. At the bottom, for everything above it asks the
+//!    runtime through it, the questions that we add included.
+//! 2. [`names`] and [`pull`]: the calls that carry an image reference. Above the legs, since one call from the kubelet
+//!    may be several to the runtime, and on either leg; below the rescue, since each of those may fail.
+//! 3. [`route`]: which of these a call goes through. Most go straight down, unread.
+//! 4. [`status`]: every failure becomes what the caller is to see. Above everything that can fail.
+//! 5. [`connection`]: HTTP/2, by hyper.
+//! 6. [`authority`]: mends the headers of older kubelets. Below hyper, which would refuse them.
+//! 7. [`listener`]: the socket.
+
+pub mod authority;
+pub mod connection;
+pub mod deadline;
+pub mod forward;
+pub mod listener;
+pub mod message;
+pub mod names;
+pub mod pull;
+pub mod route;
+pub mod status;
+
+pub use status::Fault;
+
+use crate::audit;
+use crate::clock::Clock;
+use crate::metrics::{Metrics, Unread};
+use crate::rules::Table;
+use crate::runtime::Served;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What all calls share.
+#[derive(Debug)]
+pub struct Context {
+    /// The rules.
+    pub rules: Table,
+    /// Which name served an image's last pull.
+    pub served: Served,
+    /// The audit log.
+    pub audit: audit::Log,
+    /// The counters.
+    pub metrics: Metrics,
+    /// The time of day.
+    pub clock: Clock,
+    /// The node's name, for records.
+    pub node: String,
+    /// The largest message that is read, in bytes. A larger one is passed on unread.
+    pub message_limit: usize,
+    /// How long a call waits for a runtime that is not there.
+    pub hold: Duration,
+}
+
+/// A call's future, whatever makes it.
+type Answering<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
+
+impl Context {
+    /// Says that a message of `rpc` is passed on as it came.
+    fn passed_unread(&self, rpc: &str, why: message::Unread) {
+        self.metrics.unread.get_or_create(&Unread { reason: why.as_str() }).inc();
+        tracing::warn!(rpc, reason = %why, "Passed on a message that could not be read");
+    }
+}
+
+/// The shared context, as every layer holds it.
+pub type Shared = Arc<Context>;

@@ -1,0 +1,211 @@
+//! Calls that ask about an image or use one: they mean the image that is there, under whichever name.
+
+use super::message::{self, Read};
+use super::{Answering, Fault, Shared, deadline};
+use crate::body::Body;
+use crate::cri::method::{Call, IMAGE_SERVICE, Method, Purpose, STATUS_IMAGE};
+use crate::rewrite::{self, Mention};
+use crate::runtime::Failure;
+use crate::wire;
+use bytes::Bytes;
+use http::{Request, Response, header, request};
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use tower::{Service, ServiceExt};
+
+/// The layer.
+#[derive(Debug, Clone)]
+pub struct Names<S> {
+    inner: S,
+    shared: Shared,
+}
+
+/// One call on its way.
+struct Asking<S> {
+    inner: S,
+    shared: Shared,
+    head: request::Parts,
+    since: Instant,
+}
+
+/// What the runtime said to one `ImageStatus`.
+struct Found {
+    response: Response<Body>,
+    presence: Presence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Present,
+    Absent,
+    /// An error, or an answer that can't be read: not a reason to look elsewhere.
+    Unknown,
+}
+
+impl<S> Names<S> {
+    /// The layer on top of `inner`.
+    pub const fn new(inner: S, shared: Shared) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S> Service<Request<Body>> for Names<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + Sync + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Fault;
+    type Future = Answering<Response<Body>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let asking = Asking { inner: self.inner.clone(), shared: self.shared.clone(), head, since: Instant::now() };
+        Box::pin(asking.answer(body))
+    }
+}
+
+impl<S> Asking<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + Sync + 'static,
+{
+    async fn answer(self, body: Body) -> Result<Response<Body>, Fault> {
+        let read = message::read(body, self.shared.message_limit).await.map_err(Fault::Caller)?;
+        let row = Call::parse(self.head.uri.path()).and_then(|call| call.row());
+        let (Some(row), Ok(message)) = (row, read.message.clone()) else {
+            return self.pass_on(read).await;
+        };
+        let Ok(mentions) = rewrite::mentions(&self.shared.rules, row, &message) else {
+            return self.pass_on(read.malformed()).await;
+        };
+        match (row.purpose, mentions.first()) {
+            (_, None) => self.pass_on(read).await,
+            (Purpose::Ask, Some(mention)) => self.ask(mention, &message).await,
+            (Purpose::Use | Purpose::Pull, Some(_)) => self.with_names(row, mentions, read, &message).await,
+        }
+    }
+
+    /// The very bytes that came.
+    async fn pass_on(self, read: Read) -> Result<Response<Body>, Fault> {
+        if let Err(why) = read.message {
+            self.shared.passed_unread(self.head.uri.path(), why);
+        }
+        self.inner.oneshot(Request::from_parts(self.head, read.into_body())).await
+    }
+
+    /// `ImageStatus`: the answer for the first name that is there; if none is, the answer for the name as asked.
+    async fn ask(&self, mention: &Mention, message: &Bytes) -> Result<Response<Body>, Fault> {
+        let mut answer = None;
+        for name in self.shared.served.order(&mention.image, &mention.substitutes) {
+            let question = rewrite::renamed(message, [(mention, name.as_str())]).unwrap_or_else(|_| message.clone());
+            let found = self.status(question).await?;
+            let last = found.presence != Presence::Absent;
+            answer = Some(found.response);
+            if last {
+                break;
+            }
+        }
+        // The name as asked is always among those in order.
+        answer.ok_or(Fault::Panic)
+    }
+
+    /// A call that uses images: under the names they are there, or as named where they are not.
+    async fn with_names(
+        mut self,
+        row: &Method,
+        mentions: Vec<Mention>,
+        read: Read,
+        message: &Bytes,
+    ) -> Result<Response<Body>, Fault> {
+        let mut present = Vec::new();
+        for mention in &mentions {
+            if let Some(name) = self.present(mention).await?
+                && name != mention.image
+            {
+                tracing::debug!(
+                    rpc = row.name,
+                    image.before = mention.image,
+                    image.after = name,
+                    "Named the image that is there"
+                );
+                present.push((mention, name));
+            }
+        }
+        deadline::spend(&mut self.head.headers, self.since.elapsed());
+        if present.is_empty() {
+            return self.pass_on(read).await;
+        }
+        let names = present.iter().map(|(mention, name)| (*mention, name.as_str()));
+        let message = rewrite::renamed(message, names).unwrap_or_else(|_| message.clone());
+        let request = edited(self.head.clone(), &message, read.trailers().cloned());
+        self.inner.oneshot(request).await
+    }
+
+    /// The name under which an image is there. A question that fails is no answer: the call that follows will show
+    /// what is wrong.
+    async fn present(&self, mention: &Mention) -> Result<Option<String>, Fault> {
+        for name in self.shared.served.order(&mention.image, &mention.substitutes) {
+            let Ok(question) = mention.question(&name) else { return Ok(None) };
+            match self.status(question).await {
+                Ok(Found { presence: Presence::Present, .. }) => return Ok(Some(name)),
+                Ok(Found { presence: Presence::Absent, .. }) => {}
+                Ok(Found { presence: Presence::Unknown, .. }) => return Ok(None),
+                Err(Fault::Runtime(Failure::Ended(_))) => return Ok(None),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(None)
+    }
+
+    /// One `ImageStatus`, in the caller's version of CRI.
+    async fn status(&self, question: Bytes) -> Result<Found, Fault> {
+        let mut head = self.head.clone();
+        deadline::spend(&mut head.headers, self.since.elapsed());
+        // We have to read the answer. Runtimes compress what was asked for compressed, and nothing else.
+        head.headers.remove("grpc-accept-encoding");
+        head.headers.remove("grpc-encoding");
+        head.uri = status_uri(&head.uri);
+        let response = self.inner.clone().oneshot(edited(head, &question, None)).await?;
+        let (head, body) = response.into_parts();
+        let read = message::read(body, self.shared.message_limit)
+            .await
+            .map_err(|error| Fault::Runtime(Failure::Ended(error)))?;
+        let status =
+            read.trailers().and_then(Status::from_header_map).or_else(|| Status::from_header_map(&head.headers));
+        let presence = match (&read.message, status.map(|status| status.code())) {
+            (Ok(message), Some(Code::Ok)) => match wire::sites(message, STATUS_IMAGE) {
+                Ok(image) if image.is_empty() => Presence::Absent,
+                Ok(_) => Presence::Present,
+                Err(_) => Presence::Unknown,
+            },
+            // An empty message in an empty body: no image either.
+            (Err(message::Unread::Empty), Some(Code::NotFound)) => Presence::Absent,
+            (Err(why @ (message::Unread::TooLarge | message::Unread::Compressed)), _) => {
+                self.shared.passed_unread("ImageStatus", *why);
+                Presence::Unknown
+            }
+            _ => Presence::Unknown,
+        };
+        Ok(Found { response: Response::from_parts(head, read.into_body()), presence })
+    }
+}
+
+/// The path of `ImageStatus` in the package that `uri` names.
+fn status_uri(uri: &http::Uri) -> http::Uri {
+    let Some(call) = Call::parse(uri.path()) else { return uri.clone() };
+    let path = format!("/runtime.{}.{IMAGE_SERVICE}/ImageStatus", call.version.as_str());
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = path.parse().ok();
+    http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+/// A request with another message in it.
+pub(super) fn edited(mut head: request::Parts, message: &[u8], trailers: Option<http::HeaderMap>) -> Request<Body> {
+    // It told the length of another body. gRPC needs none.
+    head.headers.remove(header::CONTENT_LENGTH);
+    Request::from_parts(head, message::body(message, trailers))
+}

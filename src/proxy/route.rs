@@ -1,0 +1,54 @@
+//! Which layers a call goes through: decided by its path, before a byte of its body is read.
+
+use super::forward::Forward;
+use super::names::Names;
+use super::pull::Pull;
+use super::{Answering, Fault, Shared};
+use crate::body::Body;
+use crate::cri::method::{Call, Purpose};
+use http::{Request, Response, header};
+use std::task::{Context, Poll};
+use tower::Service;
+
+/// The whole stack below the rescue.
+#[derive(Debug, Clone)]
+pub struct Route {
+    forward: Forward,
+    names: Names<Forward>,
+    pull: Pull<Forward>,
+}
+
+impl Route {
+    /// A stack on top of `forward`.
+    pub fn new(forward: Forward, shared: &Shared) -> Self {
+        let names = Names::new(forward.clone(), shared.clone());
+        let pull = Pull::new(forward.clone(), shared.clone());
+        Self { forward, names, pull }
+    }
+}
+
+impl Service<Request<Body>> for Route {
+    type Response = Response<Body>;
+    type Error = Fault;
+    type Future = Answering<Response<Body>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let row = Call::parse(request.uri().path()).and_then(|call| call.row());
+        match row.filter(|_| is_protobuf(&request)) {
+            Some(row) if row.purpose == Purpose::Pull => self.pull.call(request),
+            Some(_) => self.names.call(request),
+            None => self.forward.call(request),
+        }
+    }
+}
+
+/// `application/grpc`, alone or with its default encoding. Anything else is some other language, for the runtime to
+/// understand or refuse.
+fn is_protobuf(request: &Request<Body>) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    matches!(content_type, Some(b"application/grpc" | b"application/grpc+proto"))
+}

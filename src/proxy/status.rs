@@ -1,0 +1,151 @@
+//! The one place where failures get their meaning: what the caller sees, what the metric says, what the log says.
+//!
+//! | failure | the caller sees | `repoint_answered_total` | log |
+//! |---|---|---|---|
+//! | no runtime to ask | status 14, `UNAVAILABLE` | `unreachable` | warning |
+//! | the runtime went away during the call | status 14, in trailers where the answer had begun | `ended` | warning |
+//! | the runtime reset this one stream | the same reset | none: it is the runtime's answer | debug |
+//! | the caller went away | nothing | none | debug |
+//! | a panic of ours | status 13, `INTERNAL` | `panic` | error |
+//!
+//! Never `UNIMPLEMENTED`: kubelets from 1.23 to 1.25 take that for a runtime without CRI v1 and fall back for good.
+
+use crate::body::Body;
+use crate::error::{Chain, cause};
+use crate::metrics::{Answered, Metrics};
+use crate::runtime::Failure;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body::Frame;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tonic::{Code, Status};
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The runtime's side.
+    #[error(transparent)]
+    Runtime(#[from] Failure),
+    /// The caller's side.
+    #[error("the caller ended the call")]
+    Caller(#[source] hyper::Error),
+    /// Ours.
+    #[error("repoint failed to handle this call; its log says where")]
+    Panic,
+}
+
+/// An answer's body that ends in a status even where the runtime's did not.
+#[derive(Debug)]
+pub struct Rescued {
+    body: Body,
+    metrics: Metrics,
+    ended: bool,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// The status the caller is answered with; `None` where it is not answered, but its stream is reset.
+    pub fn status(&self) -> Option<Status> {
+        match self {
+            Self::Runtime(Failure::Ended(error)) if is_reset(error) => None,
+            Self::Runtime(_) => Some(Status::new(Code::Unavailable, format!("repoint: {}", Chain(self)))),
+            Self::Caller(_) => None,
+            Self::Panic => Some(Status::new(Code::Internal, format!("repoint: {self}"))),
+        }
+    }
+
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Runtime(Failure::Unreachable(_)) => "unreachable",
+            Self::Runtime(Failure::Ended(_)) => "ended",
+            Self::Caller(_) => "caller",
+            Self::Panic => "panic",
+        }
+    }
+
+    fn report(&self, metrics: &Metrics) {
+        metrics.answered.get_or_create(&Answered { reason: self.reason() }).inc();
+        tracing::warn!(error = %Chain(self), "Answered a call that the runtime did not");
+    }
+}
+
+/// Polls `answer`, and makes a panic in it the end of this call and of nothing else.
+///
+/// # Errors
+///
+/// With what `answer` fails with, or [`Fault::Panic`].
+pub async fn contained<T>(answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let mut answer = std::pin::pin!(answer);
+    // After a panic the future is never polled again, so no broken state of its own can be seen.
+    std::future::poll_fn(|cx| {
+        std::panic::catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx)))
+            .unwrap_or(Poll::Ready(Err(Fault::Panic)))
+    })
+    .await
+}
+
+/// Turns a call's outcome into what the caller is sent.
+///
+/// # Errors
+///
+/// With what its stream is to be reset for: hyper finds h2's reason among the causes and passes it on.
+pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Result<Response<Rescued>, Fault> {
+    let rescued = |body| Rescued { body, metrics: metrics.clone(), ended: false };
+    let fault = match outcome {
+        Ok(response) => return Ok(response.map(rescued)),
+        Err(fault) => fault,
+    };
+    let Some(status) = fault.status() else {
+        tracing::debug!(error = %Chain(&fault), "A call was reset");
+        return Err(fault);
+    };
+    fault.report(metrics);
+    let mut response = Response::new(rescued(Body::default()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response.headers_mut().extend(headers(&status));
+    Ok(response)
+}
+
+/// A status as header fields: of an answer without a message, or after one.
+fn headers(status: &Status) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if status.add_header(&mut headers).is_err() {
+        // The message can't be a header value; the code can.
+        headers.insert(Status::GRPC_STATUS, HeaderValue::from(i32::from(status.code())));
+    }
+    headers
+}
+
+/// Whether the runtime ended this one stream on purpose, its connection living on.
+fn is_reset(error: &hyper::Error) -> bool {
+    cause::<h2::Error>(error).is_some_and(|error| error.is_reset() && error.is_remote())
+}
+
+// === impl Rescued ===
+
+impl http_body::Body for Rescued {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Err(error)) if !is_reset(&error) => {
+                self.ended = true;
+                let fault = Fault::Runtime(Failure::Ended(error));
+                fault.report(&self.metrics);
+                Poll::Ready(fault.status().map(|status| Ok(Frame::trailers(headers(&status)))))
+            }
+            frame => Poll::Ready(frame),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+}

@@ -1,0 +1,147 @@
+//! Where the runtime listens, and the way there.
+
+use super::discovery::{self, NotOne};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use tokio::net::UnixStream;
+
+/// The path of a unix socket. Written `unix:///run/x.sock`, as kubelets do, or as a bare path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(PathBuf);
+
+/// Why text is not an [`Address`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a unix socket: write it as `unix:///run/containerd/containerd.sock`")]
+pub struct NotASocket(String);
+
+/// Where to look for the runtime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Here.
+    At(Address),
+    /// At whichever of these answers.
+    AnyOf(Vec<Address>),
+}
+
+/// Dials an endpoint.
+#[derive(Debug)]
+pub struct Dialer {
+    endpoint: Endpoint,
+    /// Our own socket, which must not be mistaken for a runtime's.
+    own: PathBuf,
+    /// The one that answered last, of several possible ones.
+    found: Mutex<Option<Address>>,
+}
+
+/// Why there is no connection to the runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreachable {
+    /// The socket does not take connections.
+    #[error("cannot connect to {address}")]
+    Refused {
+        /// The socket.
+        address: Address,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// It could not be found.
+    #[error(transparent)]
+    NotOne(#[from] NotOne),
+    /// It took the connection and ended it at once, again and again.
+    #[error("{0} accepts connections and closes them")]
+    Closed(Address),
+    /// An attempt to connect is still under way.
+    #[error("it takes too long to connect")]
+    Busy,
+}
+
+// === impl Address ===
+
+impl Address {
+    /// The socket's path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl FromStr for Address {
+    type Err = NotASocket;
+
+    fn from_str(written: &str) -> Result<Self, NotASocket> {
+        let path = written.strip_prefix("unix://").unwrap_or(written);
+        // Relative paths depend on where one happens to stand; a service stands nowhere.
+        if path.starts_with('/') { Ok(Self(path.into())) } else { Err(NotASocket(written.to_owned())) }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unix://{}", self.0.display())
+    }
+}
+
+// === impl Endpoint ===
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self::AnyOf(discovery::USUAL.iter().map(|path| Address(path.into())).collect())
+    }
+}
+
+// === impl Dialer ===
+
+impl Dialer {
+    /// A way to `endpoint` from a proxy that listens at `own`.
+    pub fn new(endpoint: Endpoint, own: PathBuf) -> Self {
+        Self { endpoint, own, found: Mutex::new(None) }
+    }
+
+    /// Connects, once.
+    ///
+    /// # Errors
+    ///
+    /// When nobody answers, or more than one do.
+    pub async fn dial(&self) -> Result<(Address, UnixStream), Unreachable> {
+        let usual = match &self.endpoint {
+            Endpoint::At(address) => return connect(address.clone()).await,
+            Endpoint::AnyOf(usual) => usual,
+        };
+        let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(address) = known
+            && let Ok(connected) = connect(address).await
+        {
+            return Ok(connected);
+        }
+        // Not the one that answered last, or it is gone: a node's runtime may have been replaced.
+        let address = discovery::find(usual, &self.own).await?;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
+        connect(address).await
+    }
+}
+
+async fn connect(address: Address) -> Result<(Address, UnixStream), Unreachable> {
+    match UnixStream::connect(address.path()).await {
+        Ok(stream) => Ok((address, stream)),
+        Err(error) => Err(Unreachable::Refused { address, error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_absolute_path_with_or_without_its_scheme() {
+        for written in ["unix:///run/x.sock", "/run/x.sock"] {
+            let address: Address = written.parse().unwrap();
+            assert_eq!(address.to_string(), "unix:///run/x.sock");
+        }
+        for bad in ["", "run/x.sock", "unix://run/x.sock", "tcp://127.0.0.1:1", "npipe:////./pipe/x"] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One connection to the runtime, on behalf of one kubelet connection.
+
+use super::endpoint::{Address, Dialer, Unreachable};
+use crate::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+/// The legs of one kubelet connection.
+#[derive(Debug, Clone)]
+pub struct Legs {
+    /// For the image service.
+    pub image: Leg,
+    /// For everything else.
+    pub runtime: Leg,
+}
+
+/// A connection that is dialled at first use, and again after it broke.
+#[derive(Debug, Clone)]
+pub struct Leg(Arc<Inner>);
+
+/// Why the runtime gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It was not asked: there is no connection.
+    #[error("the container runtime is not reachable")]
+    Unreachable(#[source] Arc<Unreachable>),
+    /// The call was under way.
+    #[error("the container runtime ended the call")]
+    Ended(#[source] hyper::Error),
+}
+
+#[derive(Debug)]
+struct Inner {
+    dialer: Arc<Dialer>,
+    tasks: TaskTracker,
+    /// Held while dialling, so that a hundred calls that find the connection broken make one new one.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    connection: Option<Connection>,
+    /// The last attempt to connect, if it failed. Those who waited for it share its outcome.
+    failed: Option<(Instant, Arc<Unreachable>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Connection {
+    to: Address,
+    sender: SendRequest<Body>,
+}
+
+/// Spawns hyper's tasks where they are counted.
+#[derive(Debug, Clone)]
+pub struct Tracked(pub TaskTracker);
+
+/// grpc-go accepts this much of headers and trailers from its peers, so the runtime may send as much.
+/// hyper's default of 16 KiB made a long `grpc-message` vanish.
+pub const HEADER_LIST: u32 = 16 << 20;
+
+/// What the runtime may send of one answer, and of all of them, before the kubelet has taken some. Large enough for an
+/// unhurried flow over a local socket, and all that a slow reader can make us hold.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// The pause between attempts to reach a runtime that is not there: soon enough after a restart that nobody notices,
+/// and nothing to a node's processor.
+const PAUSE: Duration = Duration::from_millis(50);
+
+// === impl Leg ===
+
+impl Leg {
+    /// A leg that is not dialled yet.
+    pub fn new(dialer: Arc<Dialer>, tasks: TaskTracker) -> Self {
+        Self(Arc::new(Inner { dialer, tasks, state: Mutex::default() }))
+    }
+
+    /// Sends `request`, and waits until `hold` for a runtime that is not there.
+    ///
+    /// A request that a dying connection did not take is sent on the next one; one that it took is not, for the
+    /// runtime may have begun to act on it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no runtime, or the call ended without an answer.
+    pub async fn send(&self, mut request: Request<Body>, hold: Instant) -> Result<Response<Incoming>, Failure> {
+        loop {
+            let mut connection = self.connected(hold).await.map_err(Failure::Unreachable)?;
+            let mut error = match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let Some(unsent) = error.take_message() else { return Err(Failure::Ended(error.into_error())) };
+            if Instant::now() >= hold {
+                return Err(Failure::Unreachable(Arc::new(Unreachable::Closed(connection.to))));
+            }
+            tokio::time::sleep(PAUSE).await;
+            request = unsent;
+        }
+    }
+
+    /// The connection: the one there is, or a new one.
+    async fn connected(&self, hold: Instant) -> Result<Connection, Arc<Unreachable>> {
+        loop {
+            // Whoever holds the lock may be waiting for a socket that takes connections and says nothing.
+            let Ok(mut state) = tokio::time::timeout_at(hold, self.0.state.lock()).await else {
+                return Err(Arc::new(Unreachable::Busy));
+            };
+            if let Some(live) = state.connection.as_ref().filter(|live| !live.sender.is_closed()) {
+                return Ok(live.clone());
+            }
+            let fresh = state.failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE).map(|(_, why)| Arc::clone(why));
+            let why = match fresh {
+                Some(why) => why,
+                None => match self.dial().await {
+                    Ok(live) => return Ok(state.connection.insert(live).clone()),
+                    Err(why) => {
+                        let why = Arc::new(why);
+                        *state = State { connection: None, failed: Some((Instant::now(), Arc::clone(&why))) };
+                        why
+                    }
+                },
+            };
+            drop(state);
+            if Instant::now() >= hold {
+                return Err(why);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn dial(&self) -> Result<Connection, Unreachable> {
+        let (to, stream) = self.0.dialer.dial().await?;
+        let handshake = http2::Builder::new(Tracked(self.0.tasks.clone()))
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEADER_LIST)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await;
+        let Ok((sender, connection)) = handshake else { return Err(Unreachable::Closed(to)) };
+        self.0.tasks.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %crate::error::Chain(&error), "A connection to the runtime broke");
+            }
+        });
+        Ok(Connection { to, sender })
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
