@@ -59,7 +59,6 @@ fn the_shipped_file_says_what_holds_anyway() {
         "runtime_wait",
         "message_limit_bytes",
         "builtin_rules",
-        "[audit]",
         "file",
         "[[rules]]",
         "name",

@@ -156,3 +156,6 @@ fn reference(name: &str) -> Option<Reference<'_>> {
         Ok(Name::Id(_)) | Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
