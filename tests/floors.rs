@@ -35,12 +35,12 @@ fn used(text: &str) -> Vec<String> {
     let code = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let name = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut used = Vec::new();
-    for (at, prefix) in code.match_indices("crate::") {
-        let rest = &code[at + prefix.len()..];
+    for rest in code.split("crate::").skip(1) {
         match rest.strip_prefix('{') {
             // `use crate::{a, b::c};`
             Some(list) => {
-                used.extend(list.split('}').next().unwrap_or_default().split(',').map(|item| name(item.trim())))
+                let items = list.split('}').next().unwrap_or_default();
+                used.extend(items.split(',').map(|item| name(item.trim())));
             }
             None => used.push(name(rest)),
         }

@@ -1,6 +1,21 @@
 //! The integration tests.
 
+// Always on here; written down, it tells clippy that the functions that tests share may unwrap too.
 #![cfg(test)]
+#![expect(clippy::arithmetic_side_effects, reason = "in a test, an overflow is a failure like any other")]
 
+#[expect(unreachable_pub, reason = "`pub` says what the tests may use; nothing is outside of them")]
+mod support;
+
+// Kubelets whose `:authority` is none, in front of a server that insists on one.
+mod authority;
 // The house stands on its floors.
 mod floors;
+// What mends the `:authority`, fed with anything that can be generated.
+mod mender;
+// The main job: a real containerd and a real registry, the old one out of reach.
+mod node;
+// The runtime that misbehaves on demand is itself tested.
+mod standin;
+// The private node that the end-to-end tests run on is itself tested.
+mod world;

@@ -15,6 +15,9 @@
 //! It does not judge. What it cannot follow it leaves to the server, octet for octet, as long as nothing was mended;
 //! afterwards that would let the server read fields that the client never sent, so the connection ends.
 //!
+//! The server above keeps HTTP/2's initial `SETTINGS_HEADER_TABLE_SIZE` and `SETTINGS_MAX_FRAME_SIZE`, as hyper does unless told
+//! otherwise: what it says to the client is not read here. Its `SETTINGS_MAX_HEADER_LIST_SIZE` is best below [`MAX_BLOCK`].
+//!
 //! [`Mender`] is the whole of it without I/O; [`Mended`] puts it under a reader.
 
 use std::io;

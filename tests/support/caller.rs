@@ -1,0 +1,86 @@
+//! A client that adds nothing and hides nothing: bytes in, and every header and trailer out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// No answer takes longer, unless somebody holds it back.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// More than any peer of ours may send.
+const HEADER_LIMIT: u32 = 1 << 20;
+
+/// One connection. It is closed when this is dropped.
+pub struct Caller {
+    requests: SendRequest<Full<Bytes>>,
+    _connection: JoinSet<hyper::Result<()>>,
+}
+
+/// All of an answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub trailers: HeaderMap,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub async fn dial(socket: &Path) -> Self {
+        let stream = UnixStream::connect(socket).await.expect("somebody listens");
+        let (requests, connection) = http2::Builder::new(TokioExecutor::new())
+            .max_header_list_size(HEADER_LIMIT)
+            .handshake(TokioIo::new(stream))
+            .await
+            .expect("an HTTP/2 handshake");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(connection);
+        Self { requests, _connection: tasks }
+    }
+
+    /// Calls with one framed message, or any other bytes, and waits for all of the answer.
+    pub async fn call(&mut self, path: &str, body: Bytes) -> hyper::Result<Reply> {
+        self.call_with(path, HeaderMap::new(), body).await
+    }
+
+    /// The same with more headers.
+    pub async fn call_with(&mut self, path: &str, headers: HeaderMap, body: Bytes) -> hyper::Result<Reply> {
+        let response = self.begin(path, headers, body).await?;
+        let (parts, body) = response.into_parts();
+        let collected = timeout(LIMIT, body.collect()).await.expect("an answer in time")?;
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        Ok(Reply { headers: parts.headers, body: collected.to_bytes(), trailers })
+    }
+
+    /// Waits for the headers only. Dropping what it returns, or the wait, resets the stream.
+    pub async fn begin(&mut self, path: &str, headers: HeaderMap, body: Bytes) -> hyper::Result<Response<Incoming>> {
+        let mut request = Request::post(format!("http://localhost{path}")).body(Full::new(body)).expect("a valid path");
+        *request.headers_mut() = headers;
+        let grpc = HeaderValue::from_static("application/grpc");
+        request.headers_mut().insert("content-type", grpc);
+        request.headers_mut().insert("te", HeaderValue::from_static("trailers"));
+        self.requests.ready().await?;
+        timeout(LIMIT, self.requests.send_request(request)).await.expect("headers in time")
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// Wherever it stands: an answer without messages has it among its headers.
+    pub fn status(&self) -> Option<&str> {
+        let status = self.trailers.get("grpc-status");
+        let status = status.or_else(|| self.headers.get("grpc-status"))?;
+        status.to_str().ok()
+    }
+}

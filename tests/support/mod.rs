@@ -1,0 +1,12 @@
+//! The words that the tests are written in: a private node with a real runtime, a runtime that does what no real one can
+//! be made to do, clients (one that is a kubelet, one that sees what is on the wire, one that speaks HTTP/2 as no
+//! library does), and the program under test.
+
+pub mod caller;
+pub mod grpc;
+pub mod hpack;
+pub mod http2;
+pub mod kubelet;
+pub mod repoint;
+pub mod standin;
+pub mod world;

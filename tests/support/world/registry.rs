@@ -1,0 +1,107 @@
+//! The registry of a world, and as much of HTTP as a push takes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::image::{Image, MANIFEST};
+
+/// A docker-registry on a loopback port.
+#[derive(Debug)]
+pub struct Registry {
+    pub address: SocketAddr,
+}
+
+/// As much of an answer as somebody here reads.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    /// Where the rest of an upload goes.
+    location: Option<String>,
+}
+
+/// Port 0: the registry picks one that is free and says so in its log, so that none is picked twice.
+pub fn settings(directory: &Path) -> String {
+    let store = directory.join("data/registry");
+    format!(
+        "version: 0.1\n\
+         storage: {{ filesystem: {{ rootdirectory: {store:?} }} }}\n\
+         http: {{ addr: '127.0.0.1:0', relativeurls: true, secret: world }}\n"
+    )
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// Reads from its log where it listens, if it does by now.
+    pub fn from_log(log: &str) -> Option<Self> {
+        let (_, after) = log.split_once("listening on ")?;
+        // The end of the address has to be there too: the line may be half written.
+        let (address, _) = after.split_once('"')?;
+        Some(Self { address: address.parse().ok()? })
+    }
+
+    /// Whether it answers by now.
+    pub async fn answers(&self) -> bool {
+        self.request("GET", "/v2/", None).await.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Takes a `name:tag` without a host and returns the digest that it has from now on.
+    pub async fn push(&self, name: &str, image: &Image) -> String {
+        let (repository, tag) = name.rsplit_once(':').expect("name:tag");
+        let packed = image.pack();
+        for blob in &packed.blobs {
+            let upload = format!("/v2/{repository}/blobs/uploads/");
+            let begun = self.ask("POST", &upload, None, 202).await;
+            let location = begun.location.expect("an upload has a location");
+            let sign = if location.contains('?') { '&' } else { '?' };
+            let path = format!("{location}{sign}digest={}", blob.digest);
+            self.ask("PUT", &path, Some(("application/octet-stream", &blob.bytes)), 201).await;
+        }
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        self.ask("PUT", &path, Some((MANIFEST, &packed.manifest.bytes)), 201).await;
+        packed.manifest.digest
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<(&str, &[u8])>, expected: u16) -> Answer {
+        let answer = self.request(method, path, body).await.expect("the registry is there");
+        assert_eq!(answer.status, expected, "{method} {path}");
+        answer
+    }
+
+    async fn request(&self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> std::io::Result<Answer> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let (media_type, content) = body.unwrap_or(("application/octet-stream", b""));
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\n\
+             host: {}\r\n\
+             connection: close\r\n\
+             content-type: {media_type}\r\n\
+             content-length: {}\r\n\r\n",
+            self.address,
+            content.len()
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(content).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(Answer::parse(&String::from_utf8_lossy(&answer)))
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let mut lines = text.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let location = lines
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.split_once(": "))
+            .find(|(name, _)| name.eq_ignore_ascii_case("location"))
+            .map(|(_, value)| value.to_owned());
+        Self { status: status.unwrap_or(0), location }
+    }
+}

@@ -1,0 +1,202 @@
+//! The private node: what it can do, and that nothing of it stays.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use repoint::cri::v1::{AuthConfig, ContainerState};
+
+use crate::support::kubelet::Kubelet;
+use crate::support::world::{Image, PAUSE, World, cgroups_named};
+
+const BUSYBOX: &str = "registry.k8s.io/busybox:1";
+
+#[tokio::test]
+async fn both_versions_of_the_api_pull_and_remove() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    world.push("busybox:1", &Image::busybox()).await;
+
+    let socket = world.containerd_socket();
+    for kubelet in [Kubelet::v1(&socket), Kubelet::v1alpha2(&socket)] {
+        assert_eq!(kubelet.version().await.unwrap().runtime_name, "containerd");
+        assert_eq!(kubelet.image_status(BUSYBOX).await.unwrap(), None);
+
+        let id = kubelet.pull(BUSYBOX).await.unwrap();
+        assert_eq!(kubelet.image_status(BUSYBOX).await.unwrap().unwrap().id, id);
+        assert_eq!(kubelet.list_images(Some(BUSYBOX)).await.unwrap().len(), 1);
+
+        kubelet.remove_image(BUSYBOX).await.unwrap();
+        assert_eq!(kubelet.list_images(None).await.unwrap(), []);
+    }
+    world.stop();
+}
+
+#[tokio::test]
+async fn a_push_has_the_digest_that_a_pull_finds() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    let first = world.push("busybox:1", &Image::busybox()).await;
+    let second = world.push("busybox:2", &Image::busybox().label("build", "2")).await;
+    assert_ne!(first, second);
+
+    let kubelet = Kubelet::v1(&world.containerd_socket());
+    let by_digest = format!("registry.k8s.io/busybox@{second}");
+    kubelet.pull(&by_digest).await.unwrap();
+    let image = kubelet.image_status(&by_digest).await.unwrap().unwrap();
+    assert_eq!(image.repo_digests, [by_digest]);
+    world.stop();
+}
+
+#[tokio::test]
+async fn only_hosts_that_are_served_can_be_pulled_from() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    world.push("busybox:1", &Image::busybox()).await;
+    let kubelet = Kubelet::v1(&world.containerd_socket());
+    let old = "k8s.gcr.io/busybox:1";
+    let auth = AuthConfig { username: "_json_key".to_owned(), ..AuthConfig::default() };
+    let pod = world.pod("default", "old");
+    let pull = || kubelet.pull_for(old, Some(auth.clone()), Some(&pod));
+
+    let started = Instant::now();
+    let refused = pull().await.unwrap_err();
+    assert!(refused.message().contains("connection refused"), "{refused}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+
+    world.serve("k8s.gcr.io");
+    pull().await.unwrap();
+    kubelet.remove_image(old).await.unwrap();
+
+    world.cut_off("k8s.gcr.io");
+    pull().await.unwrap_err();
+    world.stop();
+}
+
+#[tokio::test]
+async fn the_user_of_an_image_is_a_number_or_a_name() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    world.push("number:1", &Image::busybox().user("65534")).await;
+    world.push("name:1", &Image::busybox().user("app")).await;
+    let kubelet = Kubelet::v1(&world.containerd_socket());
+
+    let mut users = Vec::new();
+    for name in ["registry.k8s.io/number:1", "registry.k8s.io/name:1"] {
+        kubelet.pull(name).await.unwrap();
+        let image = kubelet.image_status(name).await.unwrap().unwrap();
+        users.push((image.uid.map(|uid| uid.value), image.username));
+    }
+    assert_eq!(users, [(Some(65534), String::new()), (None, "app".to_owned())]);
+    world.stop();
+}
+
+#[tokio::test]
+async fn a_container_runs_as_the_user_of_its_image_and_through_a_restart() {
+    let Some(mut world) = World::start().await else {
+        return;
+    };
+    world.push("busybox:1", &Image::busybox().user("app").entrypoint(["sleep", "600"])).await;
+    let kubelet = Kubelet::v1(&world.containerd_socket());
+    let pod = world.pod("default", "web");
+
+    let sandbox = kubelet.run_pod(&pod).await.unwrap();
+    let container = kubelet.run_container(&sandbox, &pod, BUSYBOX).await.unwrap();
+    let id = || kubelet.exec(&container, ["id", "-un"]);
+    assert_eq!(id().await.unwrap(), "app\n");
+
+    world.restart_containerd().await;
+    assert_eq!(id().await.unwrap(), "app\n");
+    world.kill_containerd().await;
+    assert!(kubelet.version().await.is_err());
+    world.start_containerd().await;
+    assert_eq!(id().await.unwrap(), "app\n");
+
+    kubelet.stop_container(&container).await.unwrap();
+    let status = kubelet.container_status(&container).await.unwrap();
+    assert_eq!(status.state(), ContainerState::ContainerExited);
+    kubelet.remove_container(&container).await.unwrap();
+    kubelet.stop_pod(&sandbox).await.unwrap();
+    kubelet.remove_pod(&sandbox).await.unwrap();
+    world.stop();
+}
+
+#[tokio::test]
+async fn the_pause_image_can_be_one_that_is_nowhere() {
+    let gone = PAUSE.replace("registry.k8s.io", "k8s.gcr.io");
+    let Some(world) = World::start_with_sandbox_image(&gone).await else {
+        return;
+    };
+    let kubelet = Kubelet::v1(&world.containerd_socket());
+    let failed = kubelet.run_pod(&world.pod("default", "web")).await.unwrap_err();
+    assert!(failed.message().contains(&gone), "{failed}");
+    // By the loopback interface and not by a name server: no test asks the real host.
+    assert!(failed.message().contains("connection refused"), "{failed}");
+    world.stop();
+}
+
+#[tokio::test]
+async fn nothing_of_a_world_stays() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    let directory = busy(&world).await;
+    world.stop();
+    assert_eq!(left_of(&directory), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_of_a_world_stays_after_a_panic() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    let directory = busy(&world).await;
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _world = world;
+        // Not `panic!`, whose message would stand in the output of a test that passes.
+        std::panic::resume_unwind(Box::new("a test fails"));
+    }));
+    panicked.unwrap_err();
+    assert_eq!(left_of(&directory), Vec::<String>::new());
+}
+
+/// Leaves a container running in it, and makes sure that [`left_of`] would see it.
+async fn busy(world: &World) -> PathBuf {
+    world.push("busybox:1", &Image::busybox()).await;
+    let kubelet = Kubelet::v1(&world.containerd_socket());
+    let pod = world.pod("default", "left");
+    let sandbox = kubelet.run_pod(&pod).await.unwrap();
+    kubelet.run_container(&sandbox, &pod, BUSYBOX).await.unwrap();
+
+    let seen = left_of(world.path());
+    for part in ["containerd ", "containerd-shim", "docker-registry", "file", "cgroup"] {
+        assert!(seen.iter().any(|left| left.contains(part)), "{part} is not in {seen:#?}");
+    }
+    world.path().to_owned()
+}
+
+/// Processes, mounts, files and cgroups of that world.
+fn left_of(directory: &Path) -> Vec<String> {
+    let path = directory.to_str().unwrap();
+    let mut left = Vec::new();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        // The containers themselves have no path in their command, but a root that is a mount of it.
+        let mounts = fs::read_to_string(process.path().join("mountinfo")).unwrap_or_default();
+        if command.contains(path) || mounts.contains(path) {
+            left.push(format!("process {}: {command}", process.path().display()));
+        }
+    }
+    if directory.exists() {
+        left.push(format!("file {path}"));
+    }
+    let name = directory.file_name().and_then(|name| name.to_str()).unwrap();
+    left.extend(cgroups_named(name).iter().map(|path| format!("cgroup {}", path.display())));
+    left
+}
