@@ -7,7 +7,7 @@ use super::route::Route;
 use super::status::{contained, rescue};
 use crate::body::Body;
 use crate::error::Chain;
-use crate::runtime::leg::{HEADER_LIST, Tracked};
+use crate::runtime::leg::Tracked;
 use crate::runtime::{Dialer, Leg, Legs};
 use http::Request;
 use hyper::body::Incoming;
@@ -36,6 +36,10 @@ const CALLS: u32 = 4096;
 /// Calls that were cancelled before they were looked at. hyper ends a connection at 20, against floods from the
 /// internet; here the peer is root on this node, and a kubelet that cancels a hundred probes must not lose them all.
 const CANCELLED_EARLY: usize = CALLS as usize;
+
+/// Headers of one request, in bytes. A kubelet sends a few hundred. What is refused here, by a setting the client is told
+/// and a status it understands, never comes near the bounds of the layer below, which can only end the connection.
+const HEADER_LIST: u32 = 256 << 10;
 
 /// What the kubelet may send ahead of one request: more than any but a `CreateContainer` of a huge pod has.
 const STREAM_WINDOW: u32 = 1 << 20;
