@@ -15,7 +15,13 @@ mod floors;
 mod mender;
 // The main job: a real containerd and a real registry, the old one out of reach.
 mod node;
+// Never the reason a node is down: a runtime that is away, late, dying, back, or there twice.
+mod outage;
+// Transparent: what was not to be changed passes through as it is.
+mod relay;
 // The runtime that misbehaves on demand is itself tested.
 mod standin;
+// Bad input, and the ways of starting and stopping.
+mod startup;
 // The private node that the end-to-end tests run on is itself tested.
 mod world;

@@ -1,9 +1,14 @@
 //! The main job, on a real node: containerd cannot reach the old registry, and repoint is in front of it.
 
-use repoint::cri::v1::{AuthConfig, ContainerConfig, ContainerMetadata, ContainerState, ImageSpec};
+use prost::Message;
+use repoint::cri::v1::{
+    AuthConfig, ContainerConfig, ContainerMetadata, ContainerState, ImageSpec, PullImageRequest, PullImageResponse,
+};
 use serde_json::json;
+use tokio::net::UnixStream;
 use tonic::Code;
 
+use crate::support::http2::{Authority, Client};
 use crate::support::kubelet::Kubelet;
 use crate::support::repoint::Repoint;
 use crate::support::world::{Image, World};
@@ -58,6 +63,33 @@ async fn a_pull_from_the_old_registry_comes_from_the_new_one_and_is_recorded() {
         kubelet.remove_image(&id).await.unwrap();
     }
     assert!(repoint.log().contains("Substituted a pull"));
+    world.stop();
+}
+
+#[tokio::test]
+async fn every_kubelet_since_1_20_can_pull_whatever_it_sends_as_authority() {
+    let Some((world, repoint)) = node().await else { return };
+    let direct = Kubelet::v1(&world.containerd_socket());
+    let image = Some(ImageSpec { image: OLD.to_owned(), ..ImageSpec::default() });
+    let request = PullImageRequest { image, ..PullImageRequest::default() }.encode_to_vec();
+    // All of them on one connection, and each first on one of its own.
+    let mut shared = Client::connect(UnixStream::connect(repoint.socket()).await.unwrap()).await.unwrap();
+    for authority in
+        [Authority::Localhost, Authority::RawPath, Authority::PercentEncoded, Authority::Empty, Authority::Absent]
+    {
+        for version in ["v1", "v1alpha2"] {
+            let path = format!("/runtime.{version}.ImageService/PullImage");
+            let own = Client::connect(UnixStream::connect(repoint.socket()).await.unwrap()).await.unwrap();
+            for client in [&mut { own }, &mut shared] {
+                let answer = client.call(&path, authority, &request).await;
+                let [message] = answer.messages()[..] else { panic!("{authority:?}, {version}: {answer:?}") };
+                let id = PullImageResponse::decode(message).unwrap().image_ref;
+                assert_eq!(direct.image_status(NEW).await.unwrap().unwrap().id, id);
+                direct.remove_image(&id).await.unwrap();
+            }
+        }
+    }
+    assert_eq!(repoint.records().len(), 20);
     world.stop();
 }
 
@@ -215,9 +247,12 @@ async fn a_restart_of_containerd_is_waited_for_on_the_same_connection() {
     world.kill_containerd().await;
     let asking = {
         let kubelet = kubelet.clone();
-        async move { kubelet.image_status(OLD).await }
+        async move { kubelet.version().await }
     };
+    // Asked while nobody is there, and answered by the one that comes. (containerd answers Version before it knows its
+    // images again, so that is what can be asked for at any moment.)
     let (answer, ()) = tokio::join!(asking, world.start_containerd());
-    assert!(answer.unwrap().is_some());
+    assert_eq!(answer.unwrap().runtime_name, "containerd");
+    assert!(kubelet.image_status(OLD).await.unwrap().is_some());
     world.stop();
 }

@@ -5,6 +5,7 @@
 //! | no runtime to ask | status 14, `UNAVAILABLE` | `unreachable` | warning |
 //! | the runtime went away during the call | status 14, in trailers where the answer had begun | `ended` | warning |
 //! | the runtime reset this one stream | the same reset | none: it is the runtime's answer | debug |
+//! | the runtime is going away and did not look at the call | the reset that says so; the caller may retry, and grpc-go does | none | debug |
 //! | the caller went away | nothing | none | debug |
 //! | a panic of ours | status 13, `INTERNAL` | `panic` | error |
 //!
@@ -28,6 +29,9 @@ pub enum Fault {
     /// The runtime's side.
     #[error(transparent)]
     Runtime(#[from] Failure),
+    /// The runtime said that it did not look at the call.
+    #[error("the container runtime refused the call unseen")]
+    Unseen(#[source] h2::Error),
     /// The caller's side.
     #[error("the caller ended the call")]
     Caller(#[source] hyper::Error),
@@ -50,9 +54,9 @@ impl Fault {
     /// The status the caller is answered with; `None` where it is not answered, but its stream is reset.
     pub fn status(&self) -> Option<Status> {
         match self {
-            Self::Runtime(Failure::Ended(error)) if is_reset(error) => None,
+            Self::Runtime(Failure::Ended(error)) if is_reset(error) || is_unseen(error) => None,
             Self::Runtime(_) => Some(Status::new(Code::Unavailable, format!("repoint: {}", Chain(self)))),
-            Self::Caller(_) => None,
+            Self::Caller(_) | Self::Unseen(_) => None,
             Self::Panic => Some(Status::new(Code::Internal, format!("repoint: {self}"))),
         }
     }
@@ -61,6 +65,7 @@ impl Fault {
         match self {
             Self::Runtime(Failure::Unreachable(_)) => "unreachable",
             Self::Runtime(Failure::Ended(_)) => "ended",
+            Self::Unseen(_) => "unseen",
             Self::Caller(_) => "caller",
             Self::Panic => "panic",
         }
@@ -100,7 +105,12 @@ pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Resu
     };
     let Some(status) = fault.status() else {
         tracing::debug!(error = %Chain(&fault), "A call was reset");
-        return Err(fault);
+        return Err(match fault {
+            Fault::Runtime(Failure::Ended(error)) if is_unseen(&error) => {
+                Fault::Unseen(h2::Reason::REFUSED_STREAM.into())
+            }
+            fault @ (Fault::Runtime(_) | Fault::Unseen(_) | Fault::Caller(_) | Fault::Panic) => fault,
+        });
     };
     fault.report(metrics);
     let mut response = Response::new(rescued(Body::default()));
@@ -122,6 +132,12 @@ fn headers(status: &Status) -> HeaderMap {
 /// Whether the runtime ended this one stream on purpose, its connection living on.
 fn is_reset(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| error.is_reset() && error.is_remote())
+}
+
+/// Whether the runtime had said GOAWAY before the call reached it: h2 ends just those calls so that came after the last
+/// one the runtime looked at (RFC 9113 §6.8).
+fn is_unseen(error: &hyper::Error) -> bool {
+    cause::<h2::Error>(error).is_some_and(|error| error.is_go_away() && error.is_remote())
 }
 
 // === impl Rescued ===

@@ -2,11 +2,15 @@
 
 use super::endpoint::{Address, Dialer, Unreachable};
 use crate::body::Body;
+use crate::error::Chain;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::sync::Arc;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -55,6 +59,8 @@ struct State {
 struct Connection {
     to: Address,
     sender: SendRequest<Body>,
+    /// The socket, as long as the connection's task has it.
+    socket: Weak<OwnedFd>,
 }
 
 /// Spawns hyper's tasks where they are counted.
@@ -113,7 +119,7 @@ impl Leg {
             let Ok(mut state) = tokio::time::timeout_at(hold, self.0.state.lock()).await else {
                 return Err(Arc::new(Unreachable::Busy));
             };
-            if let Some(live) = state.connection.as_ref().filter(|live| !live.sender.is_closed()) {
+            if let Some(live) = state.connection.as_ref().filter(|live| live.is_alive()) {
                 return Ok(live.clone());
             }
             let fresh = state.failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE).map(|(_, why)| Arc::clone(why));
@@ -138,6 +144,8 @@ impl Leg {
 
     async fn dial(&self) -> Result<Connection, Unreachable> {
         let (to, stream) = self.0.dialer.dial().await?;
+        let Ok(socket) = stream.as_fd().try_clone_to_owned().map(Arc::new) else { return Err(Unreachable::Closed(to)) };
+        let watched = Arc::downgrade(&socket);
         let handshake = http2::Builder::new(Tracked(self.0.tasks.clone()))
             .timer(TokioTimer::new())
             .max_header_list_size(HEADER_LIST)
@@ -148,10 +156,27 @@ impl Leg {
         let Ok((sender, connection)) = handshake else { return Err(Unreachable::Closed(to)) };
         self.0.tasks.spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error = %crate::error::Chain(&error), "A connection to the runtime broke");
+                tracing::debug!(error = %Chain(&error), "A connection to the runtime broke");
             }
+            drop(socket);
         });
-        Ok(Connection { to, sender })
+        Ok(Connection { to, sender, socket: watched })
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Whether the runtime is still at the other end.
+    ///
+    /// hyper knows that it has gone once its task has read so. A call that comes before that, right after a restart, would
+    /// be sent to nobody and could not be sent again; so the socket is asked, which knows at once.
+    fn is_alive(&self) -> bool {
+        let Some(socket) = self.socket.upgrade().filter(|_| !self.sender.is_closed()) else { return false };
+        match recv(&*socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, length)) => length > 0,
+            Err(error) => error == Errno::AGAIN || error == Errno::INTR,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! library does), and the program under test.
 
 pub mod caller;
+pub mod echo;
 pub mod grpc;
 pub mod hpack;
 pub mod http2;

@@ -103,15 +103,35 @@ impl Drop for Running {
 }
 
 fn serve(stream: UnixStream, tasks: &Tasks, shared: &Arc<Shared>) {
-    let end = tasks.end.child_token();
-    let of_connection = Tasks { tracker: tasks.tracker.clone(), end: end.clone() };
+    let hang_up = tasks.end.child_token();
+    let of_connection = Tasks { tracker: tasks.tracker.clone(), end: CancellationToken::new() };
     let shared = Arc::clone(shared);
-    let calls = service_fn(move |request| answer(Arc::clone(&shared), end.clone(), request));
+    let stream = stream.into_std().expect("a socket");
+    let line = stream.try_clone().expect("the same socket");
+    let stream = UnixStream::from_std(stream).expect("a socket");
+    let calls = {
+        let hang_up = hang_up.clone();
+        service_fn(move |request| answer(Arc::clone(&shared), hang_up.clone(), request))
+    };
     let connection = http2::Builder::new(of_connection.clone())
         .auto_date_header(false)
         .max_header_list_size(HEADER_LIMIT)
         .serve_connection(TokioIo::new(stream), calls);
-    of_connection.execute(connection);
+    // The line is cut before anybody is told, or HTTP/2 would still reset its streams in good order, as no process that
+    // was killed does.
+    let end = of_connection.end.clone();
+    tasks.tracker.spawn(async move {
+        // The connection may end by itself.
+        if hang_up.run_until_cancelled(end.cancelled()).await.is_none() {
+            let _closed_already = line.shutdown(std::net::Shutdown::Both);
+            end.cancel();
+        }
+    });
+    let end = of_connection.end.clone();
+    of_connection.execute(async move {
+        let _broken = connection.await;
+        end.cancel();
+    });
 }
 
 // === impl Tasks ===

@@ -1,0 +1,208 @@
+//! Bad input: one line that says what to do, an exit code, and nothing lost.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::kubelet::Kubelet;
+use crate::support::repoint::{Repoint, Setup};
+use crate::support::standin::{Answer, Standin, State};
+use tokio_util::sync::CancellationToken;
+
+fn place() -> (TempDir, Setup) {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = directory.path().join("runtime.sock");
+    let setup = Repoint::before(&runtime, directory.path());
+    fs::create_dir(directory.path().join("repoint")).unwrap();
+    (directory, setup)
+}
+
+fn socket(directory: &TempDir) -> std::path::PathBuf {
+    directory.path().join("repoint/repoint.sock")
+}
+
+/// The one line it says, when it ends with that code.
+fn refused(setup: Setup, code: i32) -> String {
+    let (status, said) = setup.refused();
+    assert_eq!(status.code(), Some(code), "{said}");
+    let lines: Vec<_> = said.lines().filter(|line| line.starts_with("repoint: ")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    lines[0].to_owned()
+}
+
+#[tokio::test]
+async fn a_socket_that_is_served_is_not_taken_away() {
+    let (directory, setup) = place();
+    let first = setup.start().await;
+    let runtime = directory.path().join("runtime.sock");
+    let said = refused(Repoint::before(&runtime, directory.path()), 1);
+    assert!(said.contains("in use by a running process") && said.contains("--listen"), "{said}");
+    let _standin = Standin::start(&runtime);
+    Kubelet::v1(&first.socket()).version().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_that_another_program_serves_is_not_taken_away() {
+    let (directory, setup) = place();
+    let _other = UnixListener::bind(socket(&directory)).unwrap();
+    let said = refused(setup, 1);
+    assert!(said.contains("in use by a running process"), "{said}");
+    assert!(socket(&directory).exists());
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_serves_any_more_is_replaced() {
+    let (directory, setup) = place();
+    drop(UnixListener::bind(socket(&directory)).unwrap());
+    let repoint = setup.start().await;
+    assert!(repoint.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_socket_is_left_alone() {
+    let (directory, setup) = place();
+    fs::write(socket(&directory), "precious").unwrap();
+    let said = refused(setup, 1);
+    assert!(said.contains("is not a socket") && said.contains("move it away"), "{said}");
+    assert_eq!(fs::read_to_string(socket(&directory)).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn the_socket_is_for_root_and_its_group() {
+    let (directory, setup) = place();
+    let repoint = setup.start().await;
+    let found = fs::metadata(socket(&directory)).unwrap();
+    assert_eq!(found.mode() & 0o7777, 0o660);
+    let own = fs::metadata(directory.path()).unwrap();
+    assert_eq!((found.uid(), found.gid()), (own.uid(), own.gid()));
+    drop(repoint);
+}
+
+#[test]
+fn the_socket_is_never_wider_than_that_whatever_the_umask() {
+    // Watched from the moment it appears: a listener is made again and again, and each time the first look counts.
+    let directory = tempfile::tempdir().unwrap();
+    for umask in ["000", "022", "077"] {
+        let socket = directory.path().join(format!("{umask}.sock"));
+        let script = format!(
+            "umask {umask}; exec {} serve --config /dev/null --runtime /nonexistent.sock --listen {}",
+            env!("CARGO_BIN_EXE_repoint"),
+            socket.display()
+        );
+        let mut child = Command::new("sh").args(["-c", &script]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut seen = Vec::new();
+        let started = std::time::Instant::now();
+        while !seen.contains(&0o660) {
+            assert!(started.elapsed() < Duration::from_secs(30), "no socket: {seen:?}");
+            for entry in fs::read_dir(directory.path()).unwrap().flatten() {
+                if let Ok(found) = entry.metadata()
+                    && std::os::unix::fs::FileTypeExt::is_socket(&found.file_type())
+                {
+                    seen.push(found.permissions().mode() & 0o777);
+                }
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        fs::remove_file(&socket).unwrap();
+        assert!(seen.iter().all(|mode| mode & !0o660 == 0), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_wrong_is_told_with_its_place_before_anything_is_made() {
+    for (settings, expected) in [
+        ("lissen = \"/run/x.sock\"", "/repoint.toml:2:1: `lissen`: unknown field `lissen`, expected one of"),
+        ("runtime_wait = 5", "/repoint.toml:2:16: `runtime_wait`: invalid type: integer `5`, expected a string"),
+        ("runtime_wait = \"5\"", "/repoint.toml:2:16: `runtime_wait`: expected a time such as \"5s\""),
+        ("runtime_wait = ", "/repoint.toml:2:16: "),
+    ] {
+        let (directory, setup) = place();
+        let said = refused(setup.settings(settings), 3);
+        assert!(said.contains(expected), "{said}");
+        assert!(!socket(&directory).exists());
+        assert!(!directory.path().join("repoint/audit.jsonl").exists());
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_told_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = directory.path().join("binary.toml");
+    fs::write(&binary, b"\xff\xfe").unwrap();
+    for (file, expected) in [
+        (directory.path().join("missing.toml"), "No such file"),
+        (directory.path().to_owned(), "Is a directory"),
+        (binary, "valid UTF-8"),
+    ] {
+        let (code, said) = run(&["serve", "--config", file.to_str().unwrap()]);
+        assert_eq!(code, Some(3), "{said}");
+        assert!(
+            said.lines().count() == 1 && said.contains(expected) && said.contains(file.to_str().unwrap()),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn flags_that_make_no_sense_are_told() {
+    for (flags, code, expected) in [
+        (&["serve", "--runtime", "tcp://1.2.3.4:5"][..], 3, "--runtime: `tcp://1.2.3.4:5` is not a unix socket"),
+        (&["serve", "--listen", "relative.sock"], 3, "--listen: `relative.sock` is not a unix socket"),
+        (&["serve", "--listen", "/run/a.sock", "--runtime", "/run/a.sock"], 3, "repoint itself listens on"),
+        (&["serve", "--lisen", "/run/a.sock"], 2, "--listen"),
+        (&["sevre"], 2, "serve"),
+        (&[], 2, "Usage"),
+    ] {
+        let (got, said) = run(flags);
+        assert_eq!(got, Some(code), "{flags:?}: {said}");
+        assert!(said.contains(expected), "{flags:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_lets_calls_end_and_takes_the_socket_away() {
+    let (directory, setup) = place();
+    let runtime = Standin::start(&directory.path().join("runtime.sock"));
+    let repoint = setup.start().await;
+    let socket = repoint.socket();
+    let path = "/runtime.v1.ImageService/PullImage";
+    let held = CancellationToken::new();
+    runtime.answers_once(
+        path,
+        Answer::message(&repoint::cri::v1::PullImageResponse { image_ref: "id".into() }).held_by(&held),
+    );
+    let kubelet = Kubelet::v1(&socket);
+    let pull = kubelet.pull("k8s.gcr.io/x:1");
+    let stop = async {
+        runtime.first(path, State::Received).await;
+        repoint.signal("TERM");
+        while socket.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        held.cancel();
+    };
+    let (pulled, ()) = tokio::join!(pull, stop);
+    assert_eq!(pulled.unwrap(), "id");
+    assert_eq!(repoint.records().len(), 1);
+    assert!(repoint.ended().await.success());
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_repoint")).args(arguments).output().unwrap();
+    assert!(output.stdout.is_empty());
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_is_asked_for_is_said_on_standard_output() {
+    for (argument, expected) in [("--version", env!("CARGO_PKG_VERSION")), ("--help", "serve")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_repoint")).arg(argument).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(expected));
+    }
+}
