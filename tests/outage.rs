@@ -53,6 +53,7 @@ async fn without_a_runtime_calls_end_in_unavailable_and_work_on_the_same_connect
         let told = unavailable(&caller.call(path, request()).await.unwrap());
         assert!(told.contains(socket.to_str().unwrap()), "{told}");
     }
+    assert!(repoint.metrics().contains("repoint_answered_total{reason=\"unreachable\"} 5\n"), "{}", repoint.metrics());
     let standin = Standin::start(&socket);
     assert_eq!(caller.call(VERSION, request()).await.unwrap().status(), Some("0"));
     drop(standin);

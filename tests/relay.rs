@@ -359,6 +359,10 @@ async fn what_cannot_be_read_is_for_the_runtime_to_judge() {
     let warnings = log.lines().filter(|line| line.contains("Passed on a message that could not be read")).count();
     assert_eq!(warnings, 2 * cases.len(), "{log}");
     assert!(pair.repoint.records().is_empty());
+    let metrics = pair.repoint.metrics();
+    for (why, count) in [("compressed", 2), ("too_large", 2), ("malformed", 2), ("not_one_message", 4), ("empty", 2)] {
+        assert!(metrics.contains(&format!("repoint_unread_total{{reason=\"{why}\"}} {count}\n")), "{metrics}");
+    }
 }
 
 #[tokio::test]
@@ -464,6 +468,9 @@ async fn an_audit_log_that_cannot_be_written_stops_no_pull_and_raises_the_alarm(
     let reply = pair.caller().await.call(PULL, pull_of("k8s.gcr.io/x:1")).await.unwrap();
     assert_eq!(reply.status(), Some("0"));
     let log = pair.repoint.log();
+    let metrics = pair.repoint.metrics();
+    assert!(metrics.contains("repoint_audit_failures_total 1\n"), "{metrics}");
+    assert!(metrics.contains("repoint_substitutions_total{rule=\"kubernetes\",outcome=\"pulled\"} 1\n"), "{metrics}");
     assert!(log.contains("A substituted pull is not in the audit log") && log.contains("audit.jsonl"), "{log}");
 }
 

@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The socket to listen on.
     pub listen: Address,
+    /// The socket for metrics.
+    pub admin: Address,
     /// How to reach the runtime.
     pub runtime: runtime::Settings,
     /// Where the audit log goes.
@@ -60,11 +62,14 @@ struct Checker<'a> {
 /// With every mistake there is.
 pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
     let mut checker = Checker { source, mistakes: Vec::new() };
-    let Said { listen, runtime, image_endpoint, node, runtime_wait, message_limit_bytes, .. } = &source.said;
+    let Said { listen, admin, runtime, image_endpoint, node, runtime_wait, message_limit_bytes, .. } = &source.said;
     let listen = checker.address("listen", flags.listen.as_deref(), listen.as_ref());
+    let admin = checker.address("admin", None, admin.as_ref());
     let runtime = checker.address("runtime", flags.runtime.as_deref(), runtime.as_ref());
     let image = checker.address("image_endpoint", flags.image_endpoint.as_deref(), image_endpoint.as_ref());
     let listen = listen.or_else(|| LISTEN.parse().ok());
+    // Beside the other one, wherever that is: two that run side by side do not meet.
+    let admin = admin.or_else(|| listen.as_ref().map(|listen| listen.beside("admin.sock")));
     for (key, there) in [("runtime", &runtime), ("image_endpoint", &image)] {
         if there.is_some() && *there == listen {
             checker
@@ -81,9 +86,10 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
     });
     let rules = checker.rules();
     let node = node.as_ref().map_or_else(hostname, |node| node.get_ref().clone());
-    match (listen, hold, rules) {
-        (Some(listen), Some(hold), Some(rules)) if checker.mistakes.is_empty() => Ok(Settings {
+    match (listen.zip(admin), hold, rules) {
+        (Some((listen, admin)), Some(hold), Some(rules)) if checker.mistakes.is_empty() => Ok(Settings {
             listen,
+            admin,
             runtime: runtime::Settings { runtime: runtime.map(Endpoint::At).unwrap_or_default(), image, hold },
             audit: audit::Settings {
                 file: source

@@ -17,6 +17,8 @@ pub const DEFAULT: &str = "/etc/repoint/repoint.toml";
 pub struct Said {
     /// The socket to listen on.
     pub listen: Option<Spanned<String>>,
+    /// The socket for metrics.
+    pub admin: Option<Spanned<String>>,
     /// The runtime's socket.
     pub runtime: Option<Spanned<String>>,
     /// The socket for image calls.

@@ -53,6 +53,7 @@ fn the_shipped_file_says_what_holds_anyway() {
     assert_eq!(said(&uncommented), said(""), "with its defaults said: {uncommented}");
     for key in [
         "listen",
+        "admin",
         "runtime",
         "image_endpoint",
         "node",

@@ -1,5 +1,7 @@
 //! `serve`: start, run, stop.
 
+pub mod admin;
+
 use crate::audit::{Log, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -41,10 +43,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(settings: Settings) -> Result<(), Failed> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
+    let admin = settings.admin.clone();
     let (shared, dialers, writer) = assemble(settings)?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tokio::select! {
         () = accept(&listener, &dialers, &shared, &tasks, &stop) => {}
+        () = admin::serve(admin, shared.metrics.clone()) => {}
         () = either(&mut terminate, &mut interrupt) => {}
     }
     // New clients find no socket, and so try again until the next process is there.
@@ -57,16 +61,13 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
         () = tokio::time::sleep(DRAIN) => tracing::warn!("Calls under way did not end in time"),
         () = either(&mut terminate, &mut interrupt) => tracing::warn!("Stopped at once, by a second signal"),
     }
-    if let Ok(metrics) = shared.metrics.encode() {
-        tracing::debug!(metrics, "Stopped");
-    }
     drop(shared);
     close(writer).await;
     Ok(())
 }
 
 fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
-    let Settings { listen, runtime, audit, node, message_limit, rules } = settings;
+    let Settings { listen, admin, runtime, audit, node, message_limit, rules } = settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {
@@ -74,7 +75,7 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
             |places: &[crate::rules::Place]| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         tracing::info!(rule = rule.name, matches = list(&rule.patterns), targets = list(&rule.targets), "Rule");
     }
-    tracing::info!(%listen, audit = %audit.file.display(), node, "Serving");
+    tracing::info!(%listen, %admin, audit = %audit.file.display(), node, "Serving");
     let (log, writer) = Log::start(&audit)?;
     let shared = Arc::new(Context {
         rules,

@@ -66,6 +66,12 @@ impl Address {
     pub fn path(&self) -> &Path {
         &self.0
     }
+
+    /// A socket of that name in the same directory.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        Self(self.0.with_file_name(name))
+    }
 }
 
 impl FromStr for Address {

@@ -1,12 +1,13 @@
 //! The program under test, as a process of its own.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::net::UnixStream;
 use tokio::time::sleep;
 
 /// How long something that takes a moment may take on a busy machine.
@@ -50,7 +51,7 @@ impl Setup {
     pub async fn start(self) -> Repoint {
         let mut repoint = self.spawn();
         let started = Instant::now();
-        while UnixStream::connect(repoint.socket()).await.is_err() {
+        while UnixStream::connect(repoint.socket()).is_err() {
             assert!(started.elapsed() < LIMIT, "it does not listen: {}", repoint.log());
             if let Some(status) = repoint.child.try_wait().unwrap() {
                 panic!("it ended with {status}: {}", repoint.log());
@@ -125,6 +126,17 @@ impl Repoint {
     pub fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.directory.join("audit.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// What it counts, as a scraper sees it.
+    pub fn metrics(&self) -> String {
+        let mut line = UnixStream::connect(self.directory.join("admin.sock")).expect("it tells its metrics");
+        line.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut page = String::new();
+        line.read_to_string(&mut page).unwrap();
+        let (head, body) = page.split_once("\r\n\r\n").expect("a page");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{page}");
+        body.to_owned()
     }
 
     /// Ends it as a service manager does.
