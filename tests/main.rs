@@ -17,6 +17,8 @@ mod mender;
 mod node;
 // Never the reason a node is down: a runtime that is away, late, dying, back, or there twice.
 mod outage;
+// An image is meant, not a name, also where the runtime answers oddly.
+mod presence;
 // Transparent: what was not to be changed passes through as it is.
 mod relay;
 // The runtime that misbehaves on demand is itself tested.
