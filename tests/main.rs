@@ -7,8 +7,15 @@
 #[expect(unreachable_pub, reason = "`pub` says what the tests may use; nothing is outside of them")]
 mod support;
 
+// What `make demo` shows.
+#[expect(unreachable_pub, reason = "as above")]
+#[path = "../demo/story/mod.rs"]
+mod story;
+
 // Kubelets whose `:authority` is none, in front of a server that insists on one.
 mod authority;
+// The story of the demo is true in front of both runtimes.
+mod demo;
 // The house stands on its floors.
 mod floors;
 // What mends the `:authority`, fed with anything that can be generated.

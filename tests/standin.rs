@@ -76,6 +76,23 @@ async fn untold_it_has_a_version_and_images_in_both_versions_of_the_api() {
 }
 
 #[tokio::test]
+async fn a_pull_gives_what_registries_have_unless_they_are_cut_off() {
+    let (_directory, socket) = place();
+    let standin = Standin::start(&socket);
+    standin.offers_image(BUSYBOX, User::Number(65534));
+    standin.cut_off("k8s.gcr.io");
+    let kubelet = Kubelet::v1(&socket);
+
+    assert_eq!(kubelet.image_status(BUSYBOX).await.unwrap(), None);
+    kubelet.pull(BUSYBOX).await.unwrap();
+    assert_eq!(kubelet.image_status(BUSYBOX).await.unwrap().unwrap().uid.unwrap().value, 65534);
+
+    let refused = kubelet.pull("k8s.gcr.io/busybox:1").await.unwrap_err();
+    assert!(refused.message().contains("connection refused"), "{refused}");
+    kubelet.pull("harbor.example/k8s.gcr.io/busybox:1").await.unwrap();
+}
+
+#[tokio::test]
 async fn it_says_what_it_was_asked_in_full() {
     let (_directory, socket) = place();
     let standin = Standin::start(&socket);

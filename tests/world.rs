@@ -1,14 +1,14 @@
 //! The private node: what it can do, and that nothing of it stays.
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use repoint::cri::v1::{AuthConfig, ContainerState};
 
 use crate::support::kubelet::Kubelet;
-use crate::support::world::{Image, PAUSE, World, cgroups_named};
+use crate::support::left::left_of;
+use crate::support::world::{Image, PAUSE, World};
 
 const BUSYBOX: &str = "registry.k8s.io/busybox:1";
 
@@ -165,6 +165,16 @@ async fn nothing_of_a_world_stays_after_a_panic() {
     assert_eq!(left_of(&directory), Vec::<String>::new());
 }
 
+#[test]
+fn the_set_up_installs_what_a_world_is_made_of() {
+    let script = include_str!("../scripts/set-up");
+    for (program, package) in World::PROGRAMS {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let installs = |line: &str| words(line).starts_with(&[(*program).to_owned(), (*package).to_owned()]);
+        assert!(script.lines().any(installs), "no line has {program} from {package}");
+    }
+}
+
 /// Leaves a container running in it, and makes sure that [`left_of`] would see it.
 async fn busy(world: &World) -> PathBuf {
     world.push("busybox:1", &Image::busybox()).await;
@@ -178,25 +188,4 @@ async fn busy(world: &World) -> PathBuf {
         assert!(seen.iter().any(|left| left.contains(part)), "{part} is not in {seen:#?}");
     }
     world.path().to_owned()
-}
-
-/// Processes, mounts, files and cgroups of that world.
-fn left_of(directory: &Path) -> Vec<String> {
-    let path = directory.to_str().unwrap();
-    let mut left = Vec::new();
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        // The containers themselves have no path in their command, but a root that is a mount of it.
-        let mounts = fs::read_to_string(process.path().join("mountinfo")).unwrap_or_default();
-        if command.contains(path) || mounts.contains(path) {
-            left.push(format!("process {}: {command}", process.path().display()));
-        }
-    }
-    if directory.exists() {
-        left.push(format!("file {path}"));
-    }
-    let name = directory.file_name().and_then(|name| name.to_str()).unwrap();
-    left.extend(cgroups_named(name).iter().map(|path| format!("cgroup {}", path.display())));
-    left
 }

@@ -8,6 +8,7 @@ pub mod grpc;
 pub mod hpack;
 pub mod http2;
 pub mod kubelet;
+pub mod left;
 pub mod repoint;
 pub mod standin;
 pub mod world;

@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct Repoint {
     child: Child,
     directory: PathBuf,
+    command: Vec<String>,
 }
 
 /// What it is started with.
@@ -81,20 +82,30 @@ impl Setup {
         let file = format!("node = \"node-1\"\n{settings}[audit]\nfile = {audit:?}\n{rules}");
         fs::write(directory.join("repoint.toml"), file).unwrap();
         let log = File::create(directory.join("repoint.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_repoint"))
-            .arg("serve")
-            .arg("--config")
-            .arg(directory.join("repoint.toml"))
-            .arg("--listen")
-            .arg(format!("unix://{}", directory.join("repoint.sock").display()))
-            .args(flags)
+        let mut command = vec![program().display().to_string(), "serve".to_owned()];
+        command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);
+        command.extend(["--listen".to_owned(), format!("unix://{}", directory.join("repoint.sock").display())]);
+        command.extend(flags);
+        let child = Command::new(&command[0])
+            .args(&command[1..])
             .env("RUST_LOG", "info,repoint=debug")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("the binary runs");
-        Repoint { child, directory }
+            .unwrap_or_else(|error| panic!("{} does not run: {error}", command[0]));
+        Repoint { child, directory, command }
+    }
+}
+
+/// The binary. cargo tells tests where it is; to an example, which is one more directory down, it does not.
+fn program() -> PathBuf {
+    match option_env!("CARGO_BIN_EXE_repoint") {
+        Some(path) => path.into(),
+        None => {
+            let own = std::env::current_exe().expect("a running program has a path");
+            own.ancestors().nth(2).expect("cargo's directory for this profile").join("repoint")
+        }
     }
 }
 
@@ -117,14 +128,24 @@ impl Repoint {
         self.child.id()
     }
 
+    /// The words it was started with.
+    pub fn command(&self) -> &[String] {
+        &self.command
+    }
+
     /// What it said on standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("repoint.log")).unwrap_or_default()
     }
 
+    /// Where it records.
+    pub fn audit_file(&self) -> PathBuf {
+        self.directory.join("audit.jsonl")
+    }
+
     /// What it recorded.
     pub fn records(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.directory.join("audit.jsonl")).unwrap_or_default();
+        let text = fs::read_to_string(self.audit_file()).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 

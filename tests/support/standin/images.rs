@@ -1,6 +1,6 @@
 //! What a stand-in answers unless told otherwise.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use repoint::cri::v1::{
@@ -33,7 +33,11 @@ pub struct Script {
 /// Images by their names.
 #[derive(Debug, Default)]
 pub struct Images {
-    users: BTreeMap<String, User>,
+    present: BTreeMap<String, User>,
+    /// What registries have, where a test says so; what it does not say, they have too.
+    offered: BTreeMap<String, User>,
+    /// Hosts of which nothing can be pulled.
+    unreachable: BTreeSet<String>,
 }
 
 // === impl Script ===
@@ -86,12 +90,20 @@ fn version(path: &str) -> VersionResponse {
 
 impl Images {
     pub fn add(&mut self, name: &str, user: User) {
-        self.users.insert(name.to_owned(), user);
+        self.present.insert(name.to_owned(), user);
+    }
+
+    pub fn offer(&mut self, name: &str, user: User) {
+        self.offered.insert(name.to_owned(), user);
+    }
+
+    pub fn cut_off(&mut self, host: &str) {
+        self.unreachable.insert(host.to_owned());
     }
 
     fn status(&self, request: &ImageStatusRequest) -> Answer {
         let name = request.image.as_ref().map_or("", |spec| &spec.image);
-        let image = self.users.get(name).map(|user| {
+        let image = self.present.get(name).map(|user| {
             let (uid, username) = match user {
                 User::Unsaid => (None, String::new()),
                 User::Number(value) => (Some(Int64Value { value: *value }), String::new()),
@@ -106,8 +118,14 @@ impl Images {
 
     fn pull(&mut self, request: &PullImageRequest) -> Answer {
         let name = request.image.as_ref().map_or("", |spec| &spec.image);
+        if name.split('/').next().is_some_and(|host| self.unreachable.contains(host)) {
+            // In the words of containerd 1.6.
+            let text = format!("failed to resolve reference \"{name}\": failed to do request: connection refused");
+            return Answer::refusal(Code::Unknown, &text);
+        }
+        let user = self.offered.get(name).cloned().unwrap_or(User::Unsaid);
         // One that is there stays as it is: a pull is no way to lose its user.
-        self.users.entry(name.to_owned()).or_insert(User::Unsaid);
+        self.present.entry(name.to_owned()).or_insert(user);
         Answer::message(&PullImageResponse { image_ref: id(name) })
     }
 }

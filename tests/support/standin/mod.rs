@@ -72,6 +72,16 @@ impl Standin {
         self.shared.script().images.add(name, user);
     }
 
+    /// A pull of this image gives one with this user from now on.
+    pub fn offers_image(&self, name: &str, user: User) {
+        self.shared.script().images.offer(name, user);
+    }
+
+    /// From now on nothing can be pulled from this host.
+    pub fn cut_off(&self, host: &str) {
+        self.shared.script().images.cut_off(host);
+    }
+
     /// All calls so far, in the order in which they came.
     pub fn calls(&self) -> Vec<Seen> {
         self.shared.record.calls()

@@ -13,8 +13,8 @@ pub enum Missing {
     Programs(Vec<(&'static str, &'static str)>),
 }
 
-/// By the Debian package that has it.
-const PROGRAMS: [(&str, &str); 6] = [
+/// By the Debian package that has it. `scripts/set-up` installs the same.
+pub const PROGRAMS: [(&str, &str); 6] = [
     ("containerd", "containerd"),
     ("containerd-shim-runc-v2", "containerd"),
     ("runc", "runc"),

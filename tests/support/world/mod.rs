@@ -14,6 +14,7 @@ mod registry;
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,9 @@ pub struct World {
 // === impl World ===
 
 impl World {
+    /// The programs that one is made of, by the Debian package that has it.
+    pub const PROGRAMS: &[(&str, &str)] = &missing::PROGRAMS;
+
     /// Whether worlds can be made on this machine.
     pub fn available() -> Result<(), Missing> {
         missing::missing()
@@ -101,6 +105,11 @@ impl World {
     /// For whatever else a test wants gone when its world is.
     pub fn path(&self) -> &Path {
         self.directory.as_ref().expect("the world has not ended").path()
+    }
+
+    /// Where its registry listens.
+    pub fn registry(&self) -> SocketAddr {
+        self.registry.address
     }
 
     /// Puts an image into the registry under a `name:tag` without a host and returns its digest.

@@ -1,0 +1,16 @@
+# One command for each thing that one does here. What it does is written where it calls.
+#
+#   make demo   shows the main job in front of a real containerd, in a minute's reading (ARGS=--stand-in: without one)
+#   make test   passes the tests
+#   make bench  compares calls through repoint with direct ones
+#   make ci     does all that a change has to pass
+#
+# The first two install what they need and is missing, where they can: Debian or Ubuntu, as root.
+
+.PHONY: demo test bench ci set-up
+
+demo: set-up ; @cargo build --locked --bin repoint --example demo && cargo run --quiet --locked --example demo -- $(ARGS)
+test: set-up ; cargo test --locked
+bench: ; cargo bench
+ci: ; .ci/run
+set-up: ; @scripts/set-up
