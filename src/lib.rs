@@ -15,7 +15,7 @@
 //!
 //! | floor | modules | |
 //! |--:|---|---|
-//! | 0 | [`wire`], [`reference`], [`body`], [`args`], [`exit`], [`error`], [`clock`], [`metrics`] | what knows nothing of the rest |
+//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`clock`], [`metrics`] | what knows nothing of the rest |
 //! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
 //! | 2 | [`rewrite`], [`audit`] | the two together: new bytes, and records |
 //! | 3 | [`runtime`] | the far side |

@@ -3,7 +3,7 @@
 //! A typed round trip through `prost` drops what this build's schema does not name, and a reflective one reorders
 //! what it keeps. Neither is acceptable for a message that belongs to someone else, so nothing here decodes a
 //! message: a reader walks field boundaries ([`field`]), a path says where a value lies in the schema
-//! ([`Step`], [`sites`]), and a splice copies all bytes but those it was told to change ([`splice`]).
+//! ([`Step`], [`sites`]), and a splice copies all bytes but those it was told to change ([`mod@splice`]).
 //!
 //! This room knows no schema. Which field means what is said in `cri::method`.
 
