@@ -84,6 +84,9 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
         }
         wait
     });
+    if let Some(zero) = message_limit_bytes.as_ref().filter(|limit| *limit.get_ref() == 0) {
+        checker.at(&zero.span(), "message_limit_bytes", "with 0 no message is read, and nothing ever substituted");
+    }
     let rules = checker.rules();
     let node = node.as_ref().map_or_else(hostname, |node| node.get_ref().clone());
     match (listen.zip(admin), hold, rules) {

@@ -109,7 +109,8 @@ where
             pending.finish(Outcome::Pulled, answer.status, answer.image_ref).await;
             return answer.outcome;
         }
-        let last = is_final(answer.status.code);
+        // Another registry is no way around a runtime that is gone.
+        let last = answer.outcome.is_err() || is_final(answer.status.code);
         first_failure.get_or_insert(answer);
         if last {
             break;
