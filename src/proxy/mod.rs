@@ -26,12 +26,15 @@ pub mod status;
 pub use status::Fault;
 
 use crate::audit;
+use crate::body::Body;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Unread};
 use crate::rules::Table;
 use crate::runtime::Served;
+use http::{Request, Response};
 use std::sync::Arc;
 use std::time::Duration;
+use tower::Service;
 
 /// What all calls share.
 #[derive(Debug)]
@@ -52,6 +55,17 @@ pub struct Context {
     pub message_limit: usize,
     /// How long a call waits for a runtime that is not there.
     pub hold: Duration,
+}
+
+/// The rest of the stack, as a layer sees it: something that answers calls, and can answer several for one.
+pub trait Below:
+    Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Below for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + Sync + 'static
+{
 }
 
 /// A call's future, whatever makes it.

@@ -1,7 +1,7 @@
 //! Calls that ask about an image or use one: they mean the image that is there, under whichever name.
 
 use super::message::{self, Read};
-use super::{Answering, Fault, Shared, deadline};
+use super::{Answering, Below, Fault, Shared, deadline};
 use crate::body::Body;
 use crate::cri::method::{Call, IMAGE_SERVICE, Method, Purpose, STATUS_IMAGE};
 use crate::rewrite::{self, Mention};
@@ -50,10 +50,7 @@ impl<S> Names<S> {
     }
 }
 
-impl<S> Service<Request<Body>> for Names<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + Sync + 'static,
-{
+impl<S: Below> Service<Request<Body>> for Names<S> {
     type Response = Response<Body>;
     type Error = Fault;
     type Future = Answering<Response<Body>>;
@@ -69,10 +66,7 @@ where
     }
 }
 
-impl<S> Asking<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + Sync + 'static,
-{
+impl<S: Below> Asking<S> {
     async fn answer(self, body: Body) -> Result<Response<Body>, Fault> {
         let read = message::read(body, self.shared.message_limit).await.map_err(Fault::Caller)?;
         let row = Call::parse(self.head.uri.path()).and_then(|call| call.row());

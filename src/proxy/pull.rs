@@ -2,7 +2,7 @@
 
 use super::message::{self, Unread};
 use super::names::edited;
-use super::{Answering, Fault, Shared};
+use super::{Answering, Below, Fault, Shared};
 use crate::audit::{self, Outcome};
 use crate::body::Body;
 use crate::cri::method::{Call, PULLED_IMAGE_REF};
@@ -53,10 +53,7 @@ impl<S> Pull<S> {
     }
 }
 
-impl<S> Service<Request<Body>> for Pull<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + 'static,
-{
+impl<S: Below> Service<Request<Body>> for Pull<S> {
     type Response = Response<Body>;
     type Error = Fault;
     type Future = Answering<Response<Body>>;
@@ -71,10 +68,7 @@ where
     }
 }
 
-async fn pull<S>(inner: S, shared: Shared, request: Request<Body>) -> Result<Response<Body>, Fault>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Fault, Future: Send> + Clone + Send + 'static,
-{
+async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Result<Response<Body>, Fault> {
     let since = Instant::now();
     let (head, body) = request.into_parts();
     let read = message::read(body, shared.message_limit).await.map_err(Fault::Caller)?;
