@@ -1,11 +1,14 @@
 //! Bad input: one line that says what to do, an exit code, and nothing lost.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
 
 use crate::support::kubelet::Kubelet;
@@ -52,6 +55,26 @@ async fn a_socket_that_another_program_serves_is_not_taken_away() {
     let said = refused(setup, 1);
     assert!(said.contains("in use by a running process"), "{said}");
     assert!(socket(&directory).exists());
+}
+
+#[tokio::test]
+async fn a_socket_whose_owner_is_too_busy_to_answer_is_not_taken_away() {
+    let (directory, setup) = place();
+    let path = socket(&directory);
+    let other = with_a_full_queue(&path);
+    // One that waits to be accepted fills a queue that has no room.
+    let _waiting = UnixStream::connect(&path).unwrap();
+    let said = refused(setup, 1);
+    assert!(said.contains("in use by a running process"), "{said}");
+    drop(other);
+}
+
+/// A listener with the shortest queue there is.
+fn with_a_full_queue(path: &Path) -> OwnedFd {
+    let listener = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    listener
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use crate::runtime::Address;
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
@@ -44,6 +44,8 @@ pub enum Unlistenable {
 
 /// Its owner and group may connect, and that is root: what listens here can do whatever the runtime can.
 const MODE: Mode = Mode::from_raw_mode(0o660);
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -105,19 +107,23 @@ fn vacate(address: &Address) -> Result<(), Unlistenable> {
     if !found.file_type().is_socket() {
         return Err(Unlistenable::NotASocket(address.clone()));
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // It answers; or it is full, or not ours to ask, which only a living one is.
-        Ok(_) | Err(_) => Err(Unlistenable::InUse(address.clone())),
+    match knock(path) {
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(()),
+        // It answers; or it is too busy to, or not ours to ask, as only a living one is.
+        Ok(()) | Err(_) => Err(Unlistenable::InUse(address.clone())),
     }
+}
+
+/// Connects without waiting: a socket whose queue is full would keep us here for as long as nobody empties it.
+fn knock(path: &Path) -> Result<(), Errno> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
 /// A socket that never had wider permissions than it is to have: Linux gives a socket's file the mode of the socket,
 /// less the umask, so the mode is set before there is a file.
 fn listening(path: &Path) -> io::Result<UnixListener> {
-    let socket =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
     fchmod(&socket, MODE)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     // A umask may have taken away what the group is to have.
