@@ -5,7 +5,7 @@
 //!
 //! 1. **Transparent.** Whatever repoint was not told to change passes through: bytes exactly, headers and trailers by
 //!    name, value and order within a name, streams, errors, deadlines and cancellation; every method, known or not.
-//! 2. **Accountable.** No substituted pull is answered before its record is on disk, or the alarm is raised. No secret is
+//! 2. **Accountable.** No substituted pull is answered before its record is in the file, or the alarm is raised. No secret is
 //!    ever in a record or a log.
 //! 3. **Never the reason a node is down.** A runtime that is away is waited for; what can't be read is passed on.
 //!
@@ -28,7 +28,7 @@
 //!
 //! The way of one pull: [`proxy::connection`] takes the request; [`cri::method`] says "`PullImage`"; [`proxy::pull`]
 //! has [`rewrite`] ask the [`rules`] and make new bytes; [`proxy::forward`] sends them on a leg of [`runtime`]; [`audit`]
-//! makes the record durable; the answer goes back as it came.
+//! writes the record; the answer goes back as it came.
 
 pub mod args;
 pub mod audit;

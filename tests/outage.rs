@@ -80,6 +80,38 @@ async fn a_call_waits_for_a_runtime_that_is_on_its_way() {
 }
 
 #[tokio::test]
+async fn a_runtime_that_takes_connections_and_hangs_up_is_waited_for() {
+    let (directory, socket) = place();
+    let repoint = Repoint::before(&socket, directory.path()).settings("runtime_wait = \"50s\"").start().await;
+    let stopping = UnixListener::bind(&socket).unwrap();
+    let mut caller = Caller::dial(&repoint.socket()).await;
+    let calling = caller.call(VERSION, request());
+    let coming_back = async {
+        // In the queue of one that is about to end; then of the next, which is there.
+        for _ in 0..5 {
+            drop(stopping.accept().await.unwrap());
+        }
+        std::fs::remove_file(&socket).unwrap();
+        drop(stopping);
+        Standin::start(&socket)
+    };
+    let both = async { tokio::join!(calling, coming_back) };
+    let (reply, standin) = tokio::time::timeout(LONG, both).await.unwrap();
+    assert_eq!(reply.unwrap().status(), Some("0"));
+    assert_eq!(standin.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_repoint_itself_is_refused_however_it_is_written() {
+    let (directory, _) = place();
+    let link = directory.path().join("link.sock");
+    std::os::unix::fs::symlink(directory.path().join("repoint/repoint.sock"), &link).unwrap();
+    let repoint = Repoint::before(&link, directory.path()).settings("runtime_wait = \"100ms\"").start().await;
+    let told = unavailable(&Caller::dial(&repoint.socket()).await.call(VERSION, request()).await.unwrap());
+    assert!(told.contains("repoint itself listens on"), "{told}");
+}
+
+#[tokio::test]
 async fn a_call_is_held_no_longer_than_somebody_listens() {
     let (directory, socket) = place();
     let repoint = Repoint::before(&socket, directory.path()).settings("runtime_wait = \"50s\"").start().await;
@@ -239,8 +271,11 @@ async fn the_runtime_is_the_socket_that_answers() {
     assert!(told.contains("more than one") && told.contains("--runtime"), "{told}");
     assert!([&one, &two].iter().all(|path| told.contains(path.to_str().unwrap())), "{told}");
 
-    // And when the one that served is gone, the other one is found.
+    // And when the one that served is gone, the other is not taken for it: it has none of its containers.
     old.stop().await;
-    assert_eq!(dialer.dial().await.unwrap().0.path(), one);
+    let told = Chain(&dialer.dial().await.unwrap_err()).to_string();
+    assert!(told.contains(two.to_str().unwrap()), "{told}");
+    old.start_again();
+    assert_eq!(dialer.dial().await.unwrap().0.path(), two);
     drop(other);
 }

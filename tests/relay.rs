@@ -58,6 +58,11 @@ impl Pair {
         Self { directory, runtime, standin, repoint }
     }
 
+    /// A client that takes next to nothing of an answer as long as nobody reads it.
+    async fn slow_caller(&self) -> Caller {
+        Caller::dial_with_window(&self.repoint.socket(), 16 << 10).await
+    }
+
     async fn caller(&self) -> Caller {
         Caller::dial(&self.repoint.socket()).await
     }
@@ -223,6 +228,41 @@ async fn a_slow_reader_slows_the_runtime_down() {
     drop(feed);
     let (read, ()) = timeout(LIMIT, async { tokio::join!(reading, sender) }).await.unwrap();
     assert_eq!(read, ALL + (ALL / CHUNK) * 5);
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_hold_up_no_other_call() {
+    let pair = Pair::start().await;
+    let large = Bytes::from(vec![7; 8 << 20]);
+    pair.standin.answers(EVENTS, move |_| Answer::frames([large.clone()]));
+    let mut caller = pair.slow_caller().await;
+    let mut unread = Vec::new();
+    for _ in 0..10 {
+        unread.push(caller.begun(EVENTS, pull_of("")).await.unwrap());
+    }
+    // What there is room for on the way has arrived when nothing moves any more.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let other = timeout(LIMIT, caller.call(STATUS, pull_of("busybox"))).await.unwrap().unwrap();
+    assert_eq!(other.status(), Some("0"));
+}
+
+#[tokio::test]
+async fn many_small_messages_may_wait_for_their_reader() {
+    let pair = Pair::start().await;
+    let (feed, answer) = Answer::stream();
+    pair.standin.answers_once(EVENTS, answer);
+    let caller = pair.slow_caller().await;
+    let unread = caller.begun(EVENTS, pull_of("")).await.unwrap();
+    const MANY: usize = 20_000;
+    let sending = async move {
+        for _ in 0..MANY {
+            assert!(feed.send(&[7; 27]).await, "the connection was ended");
+        }
+    };
+    timeout(LIMIT, sending).await.unwrap();
+    let read = http_body_util::BodyExt::collect(unread.into_body()).await.unwrap();
+    assert_eq!(read.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(read.to_bytes().len(), MANY * 32);
 }
 
 #[tokio::test]
@@ -440,9 +480,16 @@ async fn targets_are_tried_in_order_and_the_first_failure_is_what_comes_back() {
     caller.call(STATUS, pull_of("old.example/x:1")).await.unwrap();
     assert_eq!(asked(2), "b.example/mirror/x:1");
 
-    standin.answers_once(PULL, Answer::refusal(Code::NotFound, "not on a"));
+    standin.answers_once(PULL, Answer::refusal(Code::NotFound, "not on a").after(Duration::from_millis(50)));
     standin.answers_once(PULL, Answer::refusal(Code::Unknown, "b is down"));
-    let reply = caller.call(PULL, pull_of("old.example/y:1")).await.unwrap();
+    let given = headers(&[("grpc-timeout", b"50S")]);
+    let reply = caller.call_with(PULL, given, pull_of("old.example/y:1")).await.unwrap();
+    // The second has what the first left.
+    let calls = standin.calls();
+    let left = |seen: &Seen| repoint::proxy::deadline::given(&seen.headers).unwrap();
+    let [.., first, second] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(left(first), Duration::from_secs(50));
+    assert!(left(second) < Duration::from_secs(50) && left(second) > Duration::from_secs(1), "{:?}", left(second));
     assert_eq!(reply.headers["grpc-message"], "not on a");
     let records = repoint.records();
     assert_eq!(records[1]["status"]["code"], 5);
@@ -472,6 +519,18 @@ async fn an_audit_log_that_cannot_be_written_stops_no_pull_and_raises_the_alarm(
     assert!(metrics.contains("repoint_audit_failures_total 1\n"), "{metrics}");
     assert!(metrics.contains("repoint_substitutions_total{rule=\"kubernetes\",outcome=\"pulled\"} 1\n"), "{metrics}");
     assert!(log.contains("A substituted pull is not in the audit log") && log.contains("audit.jsonl"), "{log}");
+}
+
+#[tokio::test]
+async fn an_audit_log_that_hangs_stops_no_pull_and_raises_the_alarm() {
+    let pair = Pair::start().await;
+    // A pipe that nobody reads: whoever opens it for writing waits, as on a disk that does not answer.
+    let log = pair.directory.path().join("repoint/audit.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let reply = timeout(LIMIT, pair.caller().await.call(PULL, pull_of("k8s.gcr.io/x:1"))).await.unwrap().unwrap();
+    assert_eq!(reply.status(), Some("0"));
+    let metrics = pair.repoint.metrics();
+    assert!(metrics.contains("repoint_audit_failures_total 1\n"), "{metrics}");
 }
 
 /// Waits for what happens by itself soon.

@@ -216,6 +216,31 @@ async fn a_signal_lets_calls_end_and_takes_the_socket_away() {
     assert!(repoint.ended().await.success());
 }
 
+#[tokio::test]
+async fn a_pull_that_takes_longer_than_the_stop_is_recorded_as_cancelled() {
+    let (directory, setup) = place();
+    let runtime = Standin::start(&directory.path().join("runtime.sock"));
+    let repoint = setup.start().await;
+    let path = "/runtime.v1.ImageService/PullImage";
+    runtime.answers_once(path, Answer::silence());
+    let kubelet = Kubelet::v1(&repoint.socket());
+    let audit = repoint.audit_file();
+    let stop = async {
+        runtime.first(path, State::Received).await;
+        repoint.signal("TERM");
+        while repoint.socket().exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Now means now.
+        repoint.signal("TERM");
+        assert!(repoint.ended().await.success());
+    };
+    let (pulled, ()) = tokio::join!(kubelet.pull("k8s.gcr.io/x:1"), stop);
+    pulled.unwrap_err();
+    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(audit).unwrap()).unwrap();
+    assert_eq!((&record["outcome"], &record["image"]), (&"cancelled".into(), &"k8s.gcr.io/x:1".into()));
+}
+
 fn run(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_repoint")).args(arguments).output().unwrap();
     assert!(output.stdout.is_empty());

@@ -2,11 +2,13 @@
 
 use super::record::Record;
 use crate::error::Chain;
+use prometheus_client::metrics::counter::Counter;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where the audit log goes.
@@ -20,6 +22,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Log {
     queue: mpsc::Sender<Job>,
+    /// Records that are missing in the file, or were when somebody had to be answered.
+    failures: Counter,
 }
 
 /// Waits for what was recorded to be written.
@@ -28,7 +32,10 @@ pub struct Writer(JoinHandle<()>);
 
 /// A record that the log has taken and not yet written.
 #[derive(Debug)]
-pub struct Ticket(oneshot::Receiver<Result<(), Unwritten>>);
+pub struct Ticket {
+    written: oneshot::Receiver<Result<(), Unwritten>>,
+    failures: Counter,
+}
 
 /// Why a record is not in the file.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +52,9 @@ pub enum Unwritten {
         #[source]
         error: io::Error,
     },
-    /// The queue is full, and the caller could not wait.
-    #[error("the audit log is too slow: its queue is full")]
-    Full,
+    /// The queue is full, or the disk does not answer, and the caller could not wait.
+    #[error("the audit log is too slow")]
+    Slow,
     /// The writing thread is gone.
     #[error("the audit log has ended")]
     Ended,
@@ -68,6 +75,9 @@ struct Open {
 /// Records that may wait for the disk. As many calls as a busy node has in flight; beyond that callers wait.
 const QUEUE: usize = 1024;
 
+/// How long a call waits for its record.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 // === impl Log ===
 
 impl Log {
@@ -76,11 +86,12 @@ impl Log {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(settings: &Settings) -> io::Result<(Self, Writer)> {
+    pub fn start(settings: &Settings, failures: Counter) -> io::Result<(Self, Writer)> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let open = Open { path: settings.file.clone(), file: None };
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(open, jobs))?;
-        Ok((Self { queue }, Writer(thread)))
+        let counter = failures.clone();
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(open, jobs, &counter))?;
+        Ok((Self { queue, failures }, Writer(thread)))
     }
 
     /// Hands `record` to the log, waiting for room in its queue.
@@ -89,9 +100,16 @@ impl Log {
     ///
     /// When the log can't take it.
     pub async fn take(&self, record: &Record) -> Result<Ticket, Unwritten> {
-        let (job, written) = job(record)?;
-        self.queue.send(job).await.map_err(|_| Unwritten::Ended)?;
-        Ok(Ticket(written))
+        let taken = async {
+            let (job, written) = job(record)?;
+            match self.queue.send_timeout(job, PATIENCE).await {
+                Ok(()) => Ok(written),
+                Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Unwritten::Slow),
+                Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(Unwritten::Ended),
+            }
+        };
+        let written = self.counted(taken.await)?;
+        Ok(Ticket { written, failures: self.failures.clone() })
     }
 
     /// Hands `record` to the log without waiting, for a caller that is about to vanish.
@@ -100,10 +118,18 @@ impl Log {
     ///
     /// When the log can't take it. (A failure to write it later is reported by the log itself.)
     pub fn leave(&self, record: &Record) -> Result<(), Unwritten> {
-        let (job, _) = job(record)?;
-        self.queue.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Unwritten::Full,
-            mpsc::error::TrySendError::Closed(_) => Unwritten::Ended,
+        let left = job(record).and_then(|(job, _)| {
+            self.queue.try_send(job).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Unwritten::Slow,
+                mpsc::error::TrySendError::Closed(_) => Unwritten::Ended,
+            })
+        });
+        self.counted(left)
+    }
+
+    fn counted<T>(&self, outcome: Result<T, Unwritten>) -> Result<T, Unwritten> {
+        outcome.inspect_err(|_| {
+            self.failures.inc();
         })
     }
 }
@@ -115,9 +141,17 @@ impl Ticket {
     ///
     /// # Errors
     ///
-    /// When it is not.
+    /// When it is not, or not for a long time: a disk that hangs may not hold up a node.
     pub async fn written(self) -> Result<(), Unwritten> {
-        self.0.await.map_err(|_| Unwritten::Ended)?
+        match tokio::time::timeout(PATIENCE, self.written).await {
+            // Counted by the thread, which knows also of those that nobody waits for.
+            Ok(Ok(written)) => written,
+            Ok(Err(_)) => Err(Unwritten::Ended),
+            Err(_) => {
+                self.failures.inc();
+                Err(Unwritten::Slow)
+            }
+        }
     }
 }
 
@@ -174,9 +208,12 @@ fn job(record: &Record) -> Result<(Job, oneshot::Receiver<Result<(), Unwritten>>
 }
 
 /// The writing thread.
-fn write(mut open: Open, mut jobs: mpsc::Receiver<Job>) {
+fn write(mut open: Open, mut jobs: mpsc::Receiver<Job>, failures: &Counter) {
     while let Some(Job { line, written }) = jobs.blocking_recv() {
         let done = open.append(&line).map_err(|error| Unwritten::File { path: open.path.clone(), error });
+        if done.is_err() {
+            failures.inc();
+        }
         if let Err(Err(nobody_waits)) = written.send(done) {
             tracing::error!(error = %Chain(&nobody_waits), "A record was lost");
         }
@@ -203,7 +240,7 @@ mod tests {
             status: None,
             image_ref: None,
             attempts: Vec::new(),
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
         }
     }
 
@@ -218,7 +255,7 @@ mod tests {
     async fn a_record_is_in_the_file_when_its_ticket_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("missing/audit.jsonl");
-        let (log, writer) = Log::start(&Settings { file: file.clone() }).unwrap();
+        let (log, writer) = Log::start(&Settings { file: file.clone() }, Counter::default()).unwrap();
         log.take(&record("a")).await.unwrap().written().await.unwrap();
         assert_eq!(images(&file), ["a"]);
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0, "wider than 0640");
@@ -232,7 +269,7 @@ mod tests {
     async fn a_file_that_was_moved_away_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("audit.jsonl");
-        let (log, _writer) = Log::start(&Settings { file: file.clone() }).unwrap();
+        let (log, _writer) = Log::start(&Settings { file: file.clone() }, Counter::default()).unwrap();
         log.take(&record("a")).await.unwrap().written().await.unwrap();
         std::fs::rename(&file, dir.path().join("old")).unwrap();
         log.take(&record("b")).await.unwrap().written().await.unwrap();
@@ -245,9 +282,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("audit.jsonl");
         std::fs::create_dir(&file).unwrap();
-        let (log, _writer) = Log::start(&Settings { file: file.clone() }).unwrap();
+        let failures = Counter::default();
+        let (log, _writer) = Log::start(&Settings { file: file.clone() }, failures.clone()).unwrap();
         let error = log.take(&record("a")).await.unwrap().written().await.unwrap_err();
         assert!(Chain(&error).to_string().contains(file.to_str().unwrap()), "{}", Chain(&error));
+        assert_eq!(failures.get(), 1);
         std::fs::remove_dir(&file).unwrap();
         log.take(&record("b")).await.unwrap().written().await.unwrap();
         assert_eq!(images(&file), ["b"]);

@@ -40,6 +40,8 @@ pub const LISTEN: &str = "unix:///run/repoint/repoint.sock";
 pub const AUDIT_FILE: &str = "/var/log/repoint/audit.jsonl";
 /// What a kubelet accepts of one message; runtimes send it no more.
 pub const MESSAGE_LIMIT: usize = 16 << 20;
+/// With less than one byte nothing would be read, and so nothing substituted; more than a gibibyte is no message.
+const LIMITS: std::ops::RangeInclusive<usize> = 1..=1 << 30;
 /// A restart of containerd takes two or three seconds; the kubelet exits if its very first call fails.
 pub const RUNTIME_WAIT: Duration = Duration::from_secs(5);
 
@@ -84,8 +86,12 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
         }
         wait
     });
-    if let Some(zero) = message_limit_bytes.as_ref().filter(|limit| *limit.get_ref() == 0) {
-        checker.at(&zero.span(), "message_limit_bytes", "with 0 no message is read, and nothing ever substituted");
+    if let Some(limit) = message_limit_bytes.as_ref().filter(|limit| !LIMITS.contains(limit.get_ref())) {
+        checker.at(
+            &limit.span(),
+            "message_limit_bytes",
+            format_args!("expected {} to {}", LIMITS.start(), LIMITS.end()),
+        );
     }
     let rules = checker.rules();
     let node = node.as_ref().map_or_else(hostname, |node| node.get_ref().clone());

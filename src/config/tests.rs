@@ -126,7 +126,7 @@ targets = []
         [
             "/c.toml:2:10: `listen`: `tcp://1.2.3.4:5` is not a unix socket: write it as `unix:///run/containerd/containerd.sock`",
             "/c.toml:3:16: `runtime_wait`: expected a time such as \"5s\" or \"500ms\"",
-            "/c.toml:4:23: `message_limit_bytes`: with 0 no message is read, and nothing ever substituted",
+            "/c.toml:4:23: `message_limit_bytes`: expected 1 to 1073741824",
             "/c.toml:9:10: `rules.match`: `pause` does not begin with a registry (a host name with a dot or a port, such as `registry.k8s.io`)",
             "/c.toml:9:19: `rules.match`: `old.example/x:1` is not a registry with an optional path: malformed tag at byte 15",
             "/c.toml:10:11: `rules.targets`: expected at least one registry",

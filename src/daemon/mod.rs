@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::Chain;
 use crate::metrics::Metrics;
-use crate::proxy::connection::{self, Dialers};
+use crate::proxy::connection::{self, Dialers, End};
 use crate::proxy::listener::{Listener, Unlistenable};
 use crate::proxy::{Context, Shared};
 use crate::runtime::{Dialer, Endpoint, Served};
@@ -15,7 +15,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Why the service is not running.
@@ -32,6 +31,9 @@ pub enum Failed {
 /// How long calls under way may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long it may take for calls that were cut off to be gone, and for the audit log to be written.
+const LAST: Duration = Duration::from_secs(2);
+
 /// The pause after a client could not be accepted. Running out of file descriptors passes; spinning would not help.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,15 +47,15 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     let listener = Listener::bind(&settings.listen)?;
     let admin = settings.admin.clone();
     let (shared, dialers, writer) = assemble(settings)?;
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (tasks, end) = (TaskTracker::new(), End::default());
     tokio::select! {
-        () = accept(&listener, &dialers, &shared, &tasks, &stop) => {}
+        () = accept(&listener, &dialers, &shared, &tasks, &end) => {}
         () = admin::serve(admin, shared.metrics.clone()) => {}
         () = either(&mut terminate, &mut interrupt) => {}
     }
     // New clients find no socket, and so try again until the next process is there.
     drop(listener);
-    stop.cancel();
+    end.stop.cancel();
     tasks.close();
     tracing::info!("Stopping: waiting for calls under way");
     tokio::select! {
@@ -61,6 +63,9 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
         () = tokio::time::sleep(DRAIN) => tracing::warn!("Calls under way did not end in time"),
         () = either(&mut terminate, &mut interrupt) => tracing::warn!("Stopped at once, by a second signal"),
     }
+    // What is still under way ends now, and a pull among it is recorded as cancelled while there is somebody to write it.
+    end.cut.cancel();
+    let _those_that_hang = tokio::time::timeout(LAST, tasks.wait()).await;
     drop(shared);
     close(writer).await;
     Ok(())
@@ -76,12 +81,13 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         tracing::info!(rule = rule.name, matches = list(&rule.patterns), targets = list(&rule.targets), "Rule");
     }
     tracing::info!(%listen, %admin, audit = %audit.file.display(), node, "Serving");
-    let (log, writer) = Log::start(&audit)?;
+    let metrics = Metrics::default();
+    let (log, writer) = Log::start(&audit, metrics.audit_failures.clone())?;
     let shared = Arc::new(Context {
         rules,
         served: Served::default(),
         audit: log,
-        metrics: Metrics::default(),
+        metrics,
         clock: Clock::SYSTEM,
         node,
         message_limit,
@@ -91,17 +97,11 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
 }
 
 /// Accepts clients for ever.
-async fn accept(
-    listener: &Listener,
-    dialers: &Dialers,
-    shared: &Shared,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) {
+async fn accept(listener: &Listener, dialers: &Dialers, shared: &Shared, tasks: &TaskTracker, end: &End) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                let serving = connection::serve(stream, dialers.clone(), shared.clone(), tasks.clone(), stop.clone());
+                let serving = connection::serve(stream, dialers.clone(), shared.clone(), tasks.clone(), end.clone());
                 tasks.spawn(serving);
             }
             Err(error) => {
@@ -112,11 +112,11 @@ async fn accept(
     }
 }
 
-/// Waits for what the audit log has taken. Calls that outlived the drain hold on to the log; they get no more time.
+/// Waits for what the audit log has taken.
 async fn close(writer: Writer) {
     let written = tokio::task::spawn_blocking(move || writer.join());
-    if tokio::time::timeout(Duration::from_secs(1), written).await.is_err() {
-        tracing::warn!("The audit log was still in use when the process ended");
+    if tokio::time::timeout(LAST, written).await.is_err() {
+        tracing::warn!("The audit log could not be written to its end");
     }
 }
 

@@ -7,7 +7,7 @@ use super::route::Route;
 use super::status::{contained, rescue};
 use crate::body::Body;
 use crate::error::Chain;
-use crate::runtime::leg::Tracked;
+use crate::runtime::leg::{CONNECTION_WINDOW, STREAM_WINDOW, Tracked};
 use crate::runtime::{Dialer, Leg, Legs};
 use http::Request;
 use hyper::body::Incoming;
@@ -41,12 +41,17 @@ const CANCELLED_EARLY: usize = CALLS as usize;
 /// and a status it understands, never comes near the bounds of the layer below, which can only end the connection.
 const HEADER_LIST: u32 = 256 << 10;
 
-/// What the kubelet may send ahead of one request: more than any but a `CreateContainer` of a huge pod has.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// When a connection is to end.
+#[derive(Debug, Clone, Default)]
+pub struct End {
+    /// No new calls; those under way may end.
+    pub stop: CancellationToken,
+    /// At once, with all that is under way.
+    pub cut: CancellationToken,
+}
 
-/// Serves `stream` until the client closes it, or until `stop`, and then until the calls under way have ended.
-pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: TaskTracker, stop: CancellationToken) {
+/// Serves `stream` until the client closes it, or until it is to end.
+pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: TaskTracker, end: End) {
     // Runtime connections belong to this one: its calls share them, and end with them.
     let runtime = Leg::new(dialers.runtime, tasks.clone());
     let image = dialers.image.map_or_else(|| runtime.clone(), |dialer| Leg::new(dialer, tasks.clone()));
@@ -62,18 +67,22 @@ pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: 
         .max_header_list_size(HEADER_LIST)
         .max_concurrent_streams(CALLS)
         .max_pending_accept_reset_streams(CANCELLED_EARLY)
+        // As towards the runtime: what still arrives for a call that is over is nobody's fault.
+        .max_local_error_reset_streams(None)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .serve_connection(TokioIo::new(Mended::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let ended = end.cut.run_until_cancelled(async {
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = end.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
-    };
-    if let Err(error) = ended {
+    });
+    if let Some(Err(error)) = ended.await {
         tracing::debug!(error = %Chain(&error), "A client's connection broke");
     }
 }

@@ -70,10 +70,14 @@ impl Listener {
             .mode(0o600)
             .open(&lock_path)
             .map_err(|error| system("open the lock", &lock_path, error))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| Unlistenable::InUse(address.clone()))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            Errno::WOULDBLOCK => Unlistenable::InUse(address.clone()),
+            error => system("lock", &lock_path, error.into()),
+        })?;
         vacate(address)?;
         // Bound under another name and renamed: at no moment is there a socket at `path` that nobody serves.
-        let new = beside(path, ".new");
+        // A short name: a socket's path has 107 bytes at most.
+        let new = path.with_file_name(format!(".{}", std::process::id()));
         let _was_not_there = fs::remove_file(&new);
         let socket = listening(&new).map_err(|error| system("listen at", path, error))?;
         fs::rename(&new, path).map_err(|error| system("listen at", path, error))?;

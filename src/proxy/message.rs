@@ -94,7 +94,7 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Read, hyper::Error> {
 pub fn body(message: &[u8], trailers: Option<HeaderMap>) -> Body {
     let mut framed = BytesMut::with_capacity(message.len().saturating_add(PREFIX));
     framed.put_u8(0);
-    // A message that was read is shorter than the limit, and the limit is far from 4 GiB.
+    // A message that was read is no longer than the limit, which the settings keep far below 4 GiB.
     framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     framed.put_slice(message);
     Body::new(framed.freeze(), trailers)

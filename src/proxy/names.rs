@@ -1,6 +1,7 @@
 //! Calls that ask about an image or use one: they mean the image that is there, under whichever name.
 
 use super::message::{self, Read};
+use super::status::is_reset;
 use super::{Answering, Below, Fault, Shared, deadline};
 use crate::body::Body;
 use crate::cri::method::{Call, IMAGE_SERVICE, Method, Purpose, STATUS_IMAGE};
@@ -148,7 +149,8 @@ impl<S: Below> Asking<S> {
                 Ok(Found { presence: Presence::Present, .. }) => return Ok(Some(name)),
                 Ok(Found { presence: Presence::Absent, .. }) => {}
                 Ok(Found { presence: Presence::Unknown, .. }) => return Ok(None),
-                Err(Fault::Runtime(Failure::Ended(_))) => return Ok(None),
+                Err(Fault::Runtime(Failure::Ended(error))) if is_reset(&error) => return Ok(None),
+                // The call that follows would find a new connection, and a runtime that knows the name no better.
                 Err(fault) => return Err(fault),
             }
         }
@@ -176,7 +178,7 @@ impl<S: Below> Asking<S> {
                 Ok(_) => Presence::Present,
                 Err(_) => Presence::Unknown,
             },
-            // An empty message in an empty body: no image either.
+            // No runtime is known to say it so; the meaning is plain all the same.
             (Err(message::Unread::Empty), Some(Code::NotFound)) => Presence::Absent,
             (Err(why @ (message::Unread::TooLarge | message::Unread::Compressed)), _) => {
                 self.shared.passed_unread("ImageStatus", *why);

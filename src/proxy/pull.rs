@@ -2,7 +2,7 @@
 
 use super::message::{self, Unread};
 use super::names::edited;
-use super::{Answering, Below, Fault, Shared};
+use super::{Answering, Below, Fault, Shared, deadline};
 use crate::audit::{self, Outcome};
 use crate::body::Body;
 use crate::cri::method::{Call, PULLED_IMAGE_REF};
@@ -25,7 +25,8 @@ pub struct Pull<S> {
     shared: Shared,
 }
 
-/// A substituted pull under way. Dropped before its end, it was cancelled, and is recorded so.
+/// A substituted pull under way. Dropped before its record is with the log, it still gets one: of its end if it had one,
+/// and otherwise of having been cancelled.
 #[derive(Debug)]
 struct Pending {
     shared: Shared,
@@ -35,7 +36,18 @@ struct Pending {
     attempts: Vec<audit::Attempt>,
     /// The attempt that was begun last, and when.
     current: Option<Instant>,
-    recorded: bool,
+    record: Stage,
+}
+
+/// Where the record of a pull is.
+#[derive(Debug)]
+enum Stage {
+    /// Not written yet: the pull goes on.
+    Open,
+    /// Written, and not yet with the log.
+    Ready(Box<audit::Record>),
+    /// With the log.
+    Taken,
 }
 
 /// What a runtime said to one attempt.
@@ -96,7 +108,11 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
     let mut first_failure = None;
     for message in requests {
         pending.begin();
-        let response = inner.clone().oneshot(edited(head.clone(), &message, trailers.clone())).await;
+        let mut head = head.clone();
+        if !pending.attempts.is_empty() {
+            deadline::spend(&mut head.headers, since.elapsed());
+        }
+        let response = inner.clone().oneshot(edited(head, &message, trailers.clone())).await;
         let answer = Answer::read(response, pending.shared.message_limit).await;
         pending.end(answer.status.clone());
         if answer.status.code == 0 {
@@ -162,7 +178,7 @@ impl Answer {
 
 impl Pending {
     const fn new(shared: Shared, since: Instant, api: &'static str, pull: rewrite::Pull) -> Self {
-        Self { shared, since, api, pull, attempts: Vec::new(), current: None, recorded: false }
+        Self { shared, since, api, pull, attempts: Vec::new(), current: None, record: Stage::Open }
     }
 
     fn begin(&mut self) {
@@ -190,10 +206,10 @@ impl Pending {
             self.shared.served.remember(&self.pull.image, &last.image, &substitutes);
         }
         let record = self.record(outcome, Some(status), image_ref);
-        let taken = self.shared.audit.take(&record).await;
-        // From here on the record is the log's: a caller that goes away now can't make it be written twice.
-        self.recorded = true;
         self.count(&record);
+        self.record = Stage::Ready(Box::new(record.clone()));
+        let taken = self.shared.audit.take(&record).await;
+        self.record = Stage::Taken;
         let written = match taken {
             Ok(ticket) => ticket.written().await,
             Err(error) => Err(error),
@@ -246,19 +262,22 @@ impl Pending {
     }
 
     fn alarm(&self, error: &audit::file::Unwritten) {
-        self.shared.metrics.audit_failures.inc();
         tracing::error!(error = %Chain(error), image.before = self.pull.image, "A substituted pull is not in the audit log");
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.recorded {
-            return;
-        }
-        self.attempt(None);
-        let record = self.record(Outcome::Cancelled, None, None);
-        self.count(&record);
+        let record = match std::mem::replace(&mut self.record, Stage::Taken) {
+            Stage::Taken => return,
+            Stage::Ready(record) => *record,
+            Stage::Open => {
+                self.attempt(None);
+                let record = self.record(Outcome::Cancelled, None, None);
+                self.count(&record);
+                record
+            }
+        };
         if let Err(error) = self.shared.audit.leave(&record) {
             self.alarm(&error);
         }

@@ -53,27 +53,30 @@ pub struct Rescued {
 impl Fault {
     /// The status the caller is answered with; `None` where it is not answered, but its stream is reset.
     pub fn status(&self) -> Option<Status> {
+        self.answer().map(|(status, _)| status)
+    }
+
+    /// The status, and the reason by which it is counted.
+    fn answer(&self) -> Option<(Status, &'static str)> {
         match self {
+            Self::Runtime(Failure::Unreachable(_)) => Some((self.with(Code::Unavailable), "unreachable")),
             Self::Runtime(Failure::Ended(error)) if is_reset(error) || is_unseen(error) => None,
-            Self::Runtime(_) => Some(Status::new(Code::Unavailable, format!("repoint: {}", Chain(self)))),
+            Self::Runtime(Failure::Ended(_)) => Some((self.with(Code::Unavailable), "ended")),
             Self::Caller(_) | Self::Unseen(_) => None,
-            Self::Panic => Some(Status::new(Code::Internal, format!("repoint: {self}"))),
+            Self::Panic => Some((self.with(Code::Internal), "panic")),
         }
     }
 
-    const fn reason(&self) -> &'static str {
-        match self {
-            Self::Runtime(Failure::Unreachable(_)) => "unreachable",
-            Self::Runtime(Failure::Ended(_)) => "ended",
-            Self::Unseen(_) => "unseen",
-            Self::Caller(_) => "caller",
-            Self::Panic => "panic",
-        }
+    fn with(&self, code: Code) -> Status {
+        Status::new(code, format!("repoint: {}", Chain(self)))
     }
 
-    fn report(&self, metrics: &Metrics) {
-        metrics.answered.get_or_create(&Answered { reason: self.reason() }).inc();
+    /// What the caller is answered with, counted and logged.
+    fn told(&self, metrics: &Metrics) -> Option<Status> {
+        let (status, reason) = self.answer()?;
+        metrics.answered.get_or_create(&Answered { reason }).inc();
         tracing::warn!(error = %Chain(self), "Answered a call that the runtime did not");
+        Some(status)
     }
 }
 
@@ -103,7 +106,7 @@ pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Resu
         Ok(response) => return Ok(response.map(rescued)),
         Err(fault) => fault,
     };
-    let Some(status) = fault.status() else {
+    let Some(status) = fault.told(metrics) else {
         tracing::debug!(error = %Chain(&fault), "A call was reset");
         return Err(match fault {
             Fault::Runtime(Failure::Ended(error)) if is_unseen(&error) => {
@@ -112,7 +115,6 @@ pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Resu
             fault @ (Fault::Runtime(_) | Fault::Unseen(_) | Fault::Caller(_) | Fault::Panic) => fault,
         });
     };
-    fault.report(metrics);
     let mut response = Response::new(rescued(Body::default()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response.headers_mut().extend(headers(&status));
@@ -130,7 +132,7 @@ fn headers(status: &Status) -> HeaderMap {
 }
 
 /// Whether the runtime ended this one stream on purpose, its connection living on.
-fn is_reset(error: &hyper::Error) -> bool {
+pub(super) fn is_reset(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| error.is_reset() && error.is_remote())
 }
 
@@ -154,8 +156,7 @@ impl http_body::Body for Rescued {
             Some(Err(error)) if !is_reset(&error) => {
                 self.ended = true;
                 let fault = Fault::Runtime(Failure::Ended(error));
-                fault.report(&self.metrics);
-                Poll::Ready(fault.status().map(|status| Ok(Frame::trailers(headers(&status)))))
+                Poll::Ready(fault.told(&self.metrics).map(|status| Ok(Frame::trailers(headers(&status)))))
             }
             frame => Poll::Ready(frame),
         }

@@ -1,10 +1,9 @@
 //! Which of the usual sockets is this node's runtime: the one that answers CRI's `Version`.
 
-use super::endpoint::Address;
+use super::endpoint::{Address, identity};
 use crate::cri::client::{self, NoRuntime};
 use crate::error::Chain;
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -104,8 +103,4 @@ async fn ask(address: &Address) -> Result<(), String> {
         Ok(Err(error @ NoRuntime::Connection(_))) => Err(Chain(&error).to_string()),
         Err(_) => Err("no answer in time".to_owned()),
     }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

@@ -3,6 +3,7 @@
 use super::discovery::{self, NotOne};
 use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
@@ -32,7 +33,7 @@ pub struct Dialer {
     endpoint: Endpoint,
     /// Our own socket, which must not be mistaken for a runtime's.
     own: PathBuf,
-    /// The one that answered last, of several possible ones.
+    /// The one that answered, of several possible ones.
     found: Mutex<Option<Address>>,
 }
 
@@ -54,6 +55,9 @@ pub enum Unreachable {
     /// It took the connection and ended it at once, again and again.
     #[error("{0} accepts connections and closes them")]
     Closed(Address),
+    /// It is our own.
+    #[error("{0} is the socket that repoint itself listens on: name the container runtime's with --runtime unix:///…")]
+    Ourselves(Address),
     /// An attempt to connect is still under way.
     #[error("it takes too long to connect")]
     Busy,
@@ -113,20 +117,31 @@ impl Dialer {
     /// When nobody answers, or more than one do.
     pub async fn dial(&self) -> Result<(Address, UnixStream), Unreachable> {
         let usual = match &self.endpoint {
+            // However the path is written, a link to our own socket is no runtime, and would be a loop.
+            Endpoint::At(address) if is_same(address.path(), &self.own) => {
+                return Err(Unreachable::Ourselves(address.clone()));
+            }
             Endpoint::At(address) => return connect(address.clone()).await,
             Endpoint::AnyOf(usual) => usual,
         };
+        // Once found, it is this node's. Another that answers while it restarts knows nothing of its containers.
         let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(address) = known
-            && let Ok(connected) = connect(address).await
-        {
-            return Ok(connected);
-        }
-        // Not the one that answered last, or it is gone: a node's runtime may have been replaced.
-        let address = discovery::find(usual, &self.own).await?;
+        let address = match known {
+            Some(address) => address,
+            None => discovery::find(usual, &self.own).await?,
+        };
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
         connect(address).await
     }
+}
+
+/// What a path leads to, whatever links it leads through.
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    identity(one).is_some_and(|identity_of_one| identity(other) == Some(identity_of_one))
 }
 
 async fn connect(address: Address) -> Result<(Address, UnixStream), Unreachable> {

@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, recv};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -71,14 +72,21 @@ pub struct Tracked(pub TaskTracker);
 /// hyper's default of 16 KiB made a long `grpc-message` vanish.
 pub const HEADER_LIST: u32 = 16 << 20;
 
-/// What the runtime may send of one answer, and of all of them, before the kubelet has taken some. Large enough for an
-/// unhurried flow over a local socket, and all that a slow reader can make us hold.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// What the runtime may send of one answer before the kubelet has taken some. Large enough for an unhurried flow over a
+/// local socket, and all that a slow reader can make us hold.
+pub const STREAM_WINDOW: u32 = 1 << 20;
+
+/// What may be under way on all streams together: the most there can be, so that a stream's own window is what counts.
+/// With less, a few answers that nobody reads stop all others; and h2 takes many small frames that wait for a slow
+/// reader, in proportion to this window, for an attack, and ends the connection.
+pub const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// The pause between attempts to reach a runtime that is not there: soon enough after a restart that nobody notices,
 /// and nothing to a node's processor.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a new connection is watched for a sign of life.
+const WELCOME: Duration = Duration::from_millis(500);
 
 // === impl Leg ===
 
@@ -125,7 +133,7 @@ impl Leg {
             let fresh = state.failed.as_ref().filter(|(at, _)| at.elapsed() < PAUSE).map(|(_, why)| Arc::clone(why));
             let why = match fresh {
                 Some(why) => why,
-                None => match self.dial().await {
+                None => match tokio::time::timeout_at(hold, self.dial()).await.unwrap_or(Err(Unreachable::Busy)) {
                     Ok(live) => return Ok(state.connection.insert(live).clone()),
                     Err(why) => {
                         let why = Arc::new(why);
@@ -144,16 +152,20 @@ impl Leg {
 
     async fn dial(&self) -> Result<Connection, Unreachable> {
         let (to, stream) = self.0.dialer.dial().await?;
-        let Ok(socket) = stream.as_fd().try_clone_to_owned().map(Arc::new) else { return Err(Unreachable::Closed(to)) };
-        let watched = Arc::downgrade(&socket);
+        let Ok(socket) = stream.as_fd().try_clone_to_owned() else { return Err(Unreachable::Closed(to)) };
         let handshake = http2::Builder::new(Tracked(self.0.tasks.clone()))
             .timer(TokioTimer::new())
             .max_header_list_size(HEADER_LIST)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            // Frames that arrive for calls that were cancelled are no fault of the peer's, and h2 would count them over the
+            // connection's whole life.
+            .max_local_error_reset_streams(None)
             .handshake(TokioIo::new(stream))
             .await;
         let Ok((sender, connection)) = handshake else { return Err(Unreachable::Closed(to)) };
+        let Some(socket) = welcomed(socket).await.map(Arc::new) else { return Err(Unreachable::Closed(to)) };
+        let watched = Arc::downgrade(&socket);
         self.0.tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %Chain(&error), "A connection to the runtime broke");
@@ -173,10 +185,24 @@ impl Connection {
     /// be sent to nobody and could not be sent again; so the socket is asked, which knows at once.
     fn is_alive(&self) -> bool {
         let Some(socket) = self.socket.upgrade().filter(|_| !self.sender.is_closed()) else { return false };
-        match recv(&*socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-            Ok((_, length)) => length > 0,
-            Err(error) => error == Errno::AGAIN || error == Errno::INTR,
-        }
+        is_open(&socket)
+    }
+}
+
+/// Waits for the first bytes of an HTTP/2 server, which sends its settings at once; `None` where it hangs up instead. A
+/// runtime that is just stopping, or starting, may have a socket that takes connections and nobody to serve them, and a
+/// call sent there would be lost. One that says nothing for long may be slow, and the call shall wait for it.
+async fn welcomed(socket: OwnedFd) -> Option<OwnedFd> {
+    let socket = UnixStream::from_std(socket.into()).ok()?;
+    let _slow = tokio::time::timeout(WELCOME, socket.readable()).await;
+    socket.into_std().ok().map(OwnedFd::from).filter(is_open)
+}
+
+/// Whether the other end has not hung up, as far as one can know without reading on.
+fn is_open(socket: &OwnedFd) -> bool {
+    match recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, length)) => length > 0,
+        Err(error) => error == Errno::AGAIN || error == Errno::INTR,
     }
 }
 

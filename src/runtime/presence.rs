@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub struct Served(Mutex<HashMap<String, String>>);
 
-/// What is remembered at the most. A node has a few hundred images; beyond this many the oldest knowledge is the least
-/// useful, and forgetting costs no more than a look under another name first.
+/// What is remembered at the most. A node has a few hundred images; whoever names more than this many starts anew, and
+/// forgetting costs no more than a look under another name first.
 const MOST: usize = 4096;
 
 impl Served {

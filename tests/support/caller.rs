@@ -37,9 +37,19 @@ pub struct Reply {
 
 impl Caller {
     pub async fn dial(socket: &Path) -> Self {
+        Self::dial_with_window(socket, 1 << 20).await
+    }
+
+    /// One that lets each answer have no more than this under way.
+    pub async fn dial_with_window(socket: &Path, window: u32) -> Self {
         let stream = UnixStream::connect(socket).await.expect("somebody listens");
         let (requests, connection) = http2::Builder::new(TokioExecutor::new())
             .max_header_list_size(HEADER_LIMIT)
+            .initial_stream_window_size(window)
+            // A stream's own window is what counts: of many small messages, h2 takes those for an attack that are more than
+            // this window has room for.
+            .initial_connection_window_size((1 << 31) - 1)
+            .max_local_error_reset_streams(None)
             .handshake(TokioIo::new(stream))
             .await
             .expect("an HTTP/2 handshake");
@@ -60,6 +70,16 @@ impl Caller {
         let collected = timeout(LIMIT, body.collect()).await.expect("an answer in time")?;
         let trailers = collected.trailers().cloned().unwrap_or_default();
         Ok(Reply { headers: parts.headers, body: collected.to_bytes(), trailers })
+    }
+
+    /// Calls and lets go: for calls that are many, or that nobody waits for. Dropping what it returns resets the stream.
+    pub fn begun(&self, path: &str, body: Bytes) -> impl Future<Output = hyper::Result<Response<Incoming>>> + 'static {
+        let request = Request::post(format!("http://localhost{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(body))
+            .expect("a valid path");
+        self.requests.clone().send_request(request)
     }
 
     /// Waits for the headers only. Dropping what it returns, or the wait, resets the stream.
