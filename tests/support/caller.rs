@@ -1,6 +1,7 @@
 //! A client that adds nothing and hides nothing: bytes in, and every header and trailer out.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,10 +20,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// More than any peer of ours may send.
 const HEADER_LIMIT: u32 = 1 << 20;
 
-/// One connection. It is closed when this is dropped.
+/// One connection, which clones share. It is closed when the last of them is dropped.
+#[derive(Clone)]
 pub struct Caller {
     requests: SendRequest<Full<Bytes>>,
-    _connection: JoinSet<hyper::Result<()>>,
+    _connection: Arc<JoinSet<hyper::Result<()>>>,
 }
 
 /// All of an answer.
@@ -55,7 +57,7 @@ impl Caller {
             .expect("an HTTP/2 handshake");
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
-        Self { requests, _connection: tasks }
+        Self { requests, _connection: Arc::new(tasks) }
     }
 
     /// Calls with one framed message, or any other bytes, and waits for all of the answer.
