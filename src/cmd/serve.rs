@@ -18,9 +18,9 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
     let source = config::load(options.config.as_deref()).map_err(wrong)?;
     let settings = config::settings(options, &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
     log();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Frames are passed along, hardly looked at. Two keep one stuck connection from holding up the others.
-        .worker_threads(2)
+    // One thread. A call is passed along by tasks that wait for each other: with more, each step wakes another thread, which
+    // takes longer than the step. No step is long (a message is bounded), and the audit log has a thread of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, daemon::Failed::System(error)))?;

@@ -1,7 +1,7 @@
 //! One field of a header block, taken apart and put together again (RFC 7541 §6).
 
 use super::hpack::Undecodable;
-use super::text::{Huffman, Text, before, read_integer, write_integer, write_string};
+use super::text::{Text, before, read_integer, write_integer, write_string};
 
 /// The last index of the static table (RFC 7541 appendix A).
 const LAST_STATIC: usize = 61;
@@ -62,15 +62,15 @@ impl<'a> Field<'a> {
     }
 
     /// The same field with its strings in plain: what follows the table need not read Huffman code.
-    pub(super) fn write_plain(&self, huffman: &mut Huffman, out: &mut Vec<u8>) -> Result<(), Undecodable> {
+    pub(super) fn write_plain(&self, out: &mut Vec<u8>) -> Result<(), Undecodable> {
         match self {
             Self::Indexed { raw, .. } | Self::Resize { raw, .. } => out.extend_from_slice(raw),
             Self::Literal { pattern, index, name, value } => {
                 write_integer(*pattern, *index, out);
                 if let Some(name) = name {
-                    huffman.write_plain(name, out)?;
+                    name.write_plain(out)?;
                 }
-                huffman.write_plain(value, out)?;
+                value.write_plain(out)?;
             }
         }
         Ok(())

@@ -13,7 +13,6 @@ use loona_hpack::decoder::DecoderError;
 use loona_hpack::huffman::HuffmanDecoderError;
 
 use super::field::Field;
-use super::text::Huffman;
 
 /// The most that the fields of one block may amount to, counted as in `SETTINGS_MAX_HEADER_LIST_SIZE` (RFC 9113 §6.5.2: name,
 /// value and 32 octets for each): 1 MiB.
@@ -73,7 +72,6 @@ impl Rewriter {
     /// Reads a block and appends it without references to the dynamic table, each authority that is none replaced. Says
     /// whether there was one.
     pub(super) fn rewrite(&mut self, mut block: &[u8], out: &mut Vec<u8>) -> Result<bool, Undecodable> {
-        let mut huffman = Huffman::default();
         let mut plain = Vec::new();
         let mut list = 0_usize;
         let mut replaced = false;
@@ -94,7 +92,7 @@ impl Rewriter {
             }
             begun = true;
             plain.clear();
-            field.write_plain(&mut huffman, &mut plain)?;
+            field.write_plain(&mut plain)?;
             self.decoder
                 .decode_with_cb(&plain, |name, value| {
                     list = list.saturating_add(name.len()).saturating_add(value.len()).saturating_add(32);

@@ -1,6 +1,7 @@
 //! Integers and strings of a header block (RFC 7541 §5).
 
 use loona_hpack::huffman::HuffmanDecoder;
+use std::cell::RefCell;
 
 use super::frames::take;
 use super::hpack::Undecodable;
@@ -17,10 +18,11 @@ pub(super) struct Text<'a> {
     pub(super) raw: &'a [u8],
 }
 
-/// Reads Huffman code. The decoder's table takes longer to build than a block to read, so it is built once a block, and only
-/// if needed; kept with each connection it would be most of what a connection weighs.
-#[derive(Default)]
-pub(super) struct Huffman(Option<HuffmanDecoder>);
+thread_local! {
+    /// Reads Huffman code. It is a table that never changes and takes longer to build (30 µs) than a block takes to read, so
+    /// there is one for each thread: the library's decoder asks to be held exclusively, though it keeps nothing.
+    static DECODER: RefCell<HuffmanDecoder> = RefCell::new(HuffmanDecoder::new());
+}
 
 // === impl Text ===
 
@@ -35,18 +37,14 @@ impl<'a> Text<'a> {
         }
         Ok(Self { huffman: first & HUFFMAN.0 != 0, octets, raw: before(whole, block) })
     }
-}
 
-// === impl Huffman ===
-
-impl Huffman {
-    pub(super) fn write_plain(&mut self, text: &Text<'_>, out: &mut Vec<u8>) -> Result<(), Undecodable> {
-        if !text.huffman {
-            out.extend_from_slice(text.raw);
+    /// Appends it, with its length, without Huffman code.
+    pub(super) fn write_plain(&self, out: &mut Vec<u8>) -> Result<(), Undecodable> {
+        if !self.huffman {
+            out.extend_from_slice(self.raw);
             return Ok(());
         }
-        let decoder = self.0.get_or_insert_with(HuffmanDecoder::new);
-        let plain = decoder.decode(text.octets).map_err(Undecodable::NotHuffman)?;
+        let plain = DECODER.with_borrow_mut(|decoder| decoder.decode(self.octets)).map_err(Undecodable::NotHuffman)?;
         write_string(&plain, out);
         Ok(())
     }
