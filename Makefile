@@ -5,12 +5,12 @@
 #   make bench  compares calls through repoint with direct ones
 #   make ci     does all that a change has to pass
 #
-# The first two install what they need and is missing, where they can: Debian or Ubuntu, as root.
+# These install what they need and is missing, where they can: Debian or Ubuntu, as root.
 
 .PHONY: demo test bench ci set-up
 
 demo: set-up ; @cargo build --locked --bin repoint --example demo && cargo run --quiet --locked --example demo -- $(ARGS)
 test: set-up ; cargo test --locked
-bench: ; cargo bench
+bench: set-up ; cargo bench --locked --bench relay
 ci: ; .ci/run
 set-up: ; @scripts/set-up
