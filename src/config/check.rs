@@ -4,7 +4,7 @@ use super::file::{Said, SaidRule, Source};
 use crate::args::Serve;
 use crate::audit;
 use crate::error::Chain;
-use crate::rules::{Place, Rule, Table, builtin};
+use crate::rules::{Action, Namespaces, NotAPlace, OnFailure, Pattern, Place, Rollout, Rule, Table, Target, builtin};
 use crate::runtime::{self, Address, Endpoint};
 use std::fmt;
 use std::ops::Range;
@@ -131,7 +131,7 @@ impl Checker<'_> {
         }
     }
 
-    /// All rules, the built-in ones last: one that a user's rule already covers is left out.
+    /// All rules.
     fn rules(&mut self) -> Option<Table> {
         let source = self.source;
         let mut rules: Vec<Rule> = Vec::new();
@@ -149,11 +149,9 @@ impl Checker<'_> {
         };
         for (alias, span) in aliases {
             match builtin::rule(&alias) {
-                Some(rule)
-                    if rules.iter().any(|own| own.patterns.iter().any(|place| rule.patterns.contains(place))) => {}
                 Some(rule) => rules.push(rule),
                 None => {
-                    let known = builtin::ALIASES.join("`, `");
+                    let known = builtin::ALIASES.iter().map(|alias| alias.name).collect::<Vec<_>>().join("`, `");
                     self.at(
                         &span,
                         "builtin_rules",
@@ -175,22 +173,38 @@ impl Checker<'_> {
         if said.name.get_ref().is_empty() {
             self.at(&said.name.span(), "rules.name", "a rule needs a name: it is what the audit log calls it by");
         }
-        let mut places = |key: &str, all: &toml::Spanned<Vec<toml::Spanned<String>>>| -> Vec<Place> {
-            if all.get_ref().is_empty() {
-                self.at(&all.span(), key, "expected at least one registry");
+        let patterns = self.places("rules.match", &said.patterns, Pattern::parse);
+        let targets = self.places("rules.targets", &said.targets, Place::parse);
+        Rule {
+            name: said.name.get_ref().clone(),
+            patterns,
+            exclude: Vec::new(),
+            namespaces: Namespaces::default(),
+            action: Action::Rewrite,
+            rollout: Rollout::FULL,
+            targets: targets.into_iter().map(Target::at).collect(),
+            on_failure: OnFailure::Fail,
+            builtin: false,
+        }
+    }
+
+    fn places<T>(
+        &mut self,
+        key: &str,
+        all: &toml::Spanned<Vec<toml::Spanned<String>>>,
+        parse: impl Fn(&str) -> Result<T, NotAPlace>,
+    ) -> Vec<T> {
+        if all.get_ref().is_empty() {
+            self.at(&all.span(), key, "expected at least one registry");
+        }
+        let mut places = Vec::new();
+        for one in all.get_ref() {
+            match parse(one.get_ref()) {
+                Ok(place) => places.push(place),
+                Err(error) => self.at(&one.span(), key, Chain(&error)),
             }
-            let mut places = Vec::new();
-            for one in all.get_ref() {
-                match Place::parse(one.get_ref()) {
-                    Ok(place) => places.push(place),
-                    Err(error) => self.at(&one.span(), key, Chain(&error)),
-                }
-            }
-            places
-        };
-        let patterns = places("rules.match", &said.patterns);
-        let targets = places("rules.targets", &said.targets);
-        Rule { name: said.name.get_ref().clone(), patterns, targets }
+        }
+        places
     }
 }
 

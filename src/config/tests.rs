@@ -22,7 +22,11 @@ fn mistakes(text: &str) -> Vec<String> {
 }
 
 fn substitute(settings: &Settings, image: &str) -> Option<String> {
-    settings.rules.decide(Reference::parse(image).unwrap()).and_then(|found| found.substitutes().next())
+    settings
+        .rules
+        .decide(Reference::parse(image).unwrap(), None)
+        .and_then(|found| found.substitutes().next())
+        .map(|(_, name)| name)
 }
 
 #[test]
@@ -130,7 +134,7 @@ targets = []
             "/c.toml:9:10: `rules.match`: `pause` does not begin with a registry (a host name with a dot or a port, such as `registry.k8s.io`)",
             "/c.toml:9:19: `rules.match`: `old.example/x:1` is not a registry with an optional path: malformed tag at byte 15",
             "/c.toml:10:11: `rules.targets`: expected at least one registry",
-            "/c.toml:5:18: `builtin_rules`: there is no built-in rule `docker.io`, only `k8s.gcr.io`",
+            "/c.toml:5:18: `builtin_rules`: there is no built-in rule `docker.io`, only `k8s.gcr.io`, `*.gcr.io/k8s-artifacts-prod`, `*-docker.pkg.dev/k8s-artifacts-prod/images`, `gcr.io/google-containers`, `gcr.io/google_containers`, `coredns/coredns`",
         ]
     );
 }

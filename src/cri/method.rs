@@ -59,6 +59,8 @@ pub const RUNTIME_SERVICE: &str = "RuntimeService";
 
 /// `PullImageRequest.auth`. Each occurrence is removed: what merges into one message is one secret.
 pub const PULL_AUTH: &[Step] = &[Many(2)];
+/// The number of that field, for an `auth` of our own.
+pub const AUTH_OF_PULL: u32 = 2;
 /// `PullImageRequest.sandbox_config.metadata.name`.
 pub const PULL_POD_NAME: &[Step] = &[One(3), One(1), One(1)];
 /// `PullImageRequest.sandbox_config.metadata.uid`.

@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::proxy::connection::{self, Dialers, End};
 use crate::proxy::listener::{Listener, Unlistenable};
 use crate::proxy::{Context, Shared};
+use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
 use std::io;
 use std::sync::Arc;
@@ -76,9 +77,7 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {
-        let list =
-            |places: &[crate::rules::Place]| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        tracing::info!(rule = rule.name, matches = list(&rule.patterns), targets = list(&rule.targets), "Rule");
+        tracing::info!(rule = rule.name, matches = spoken(&rule.patterns), targets = spoken(&rule.targets), "Rule");
     }
     tracing::info!(%listen, %admin, audit = %audit.file.display(), node, "Serving");
     let metrics = Metrics::default();
@@ -89,11 +88,23 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         audit: log,
         metrics,
         clock: Clock::SYSTEM,
+        position: Position::of(&machine_id().unwrap_or_else(|| node.clone())),
         node,
         message_limit,
         hold: runtime.hold,
     });
     Ok((shared, dialers, writer))
+}
+
+/// What the system calls this machine, whatever its name. One that was cloned without care has its image's.
+fn machine_id() -> Option<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// Places, as a log line has them.
+fn spoken(places: &[impl ToString]) -> String {
+    places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Accepts clients for ever.

@@ -29,7 +29,7 @@ use crate::audit;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Unread};
-use crate::rules::Table;
+use crate::rules::{Position, Standpoint, Table};
 use crate::runtime::Served;
 use http::{Request, Response};
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The time of day.
     pub clock: Clock,
+    /// Where the node stands among all, for rules that come to some nodes first.
+    pub position: Position,
     /// The node's name, for records.
     pub node: String,
     /// The largest message that is read, in bytes. A larger one is passed on unread.
@@ -72,6 +74,11 @@ impl<S> Below for S where
 type Answering<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
 
 impl Context {
+    /// Who decides, and when.
+    fn standpoint(&self) -> Standpoint {
+        Standpoint { node: self.position, now: self.clock.now() }
+    }
+
     /// Says that a message of `rpc` is passed on as it came.
     fn passed_unread(&self, rpc: &str, why: message::Unread) {
         self.metrics.unread.get_or_create(&Unread { reason: why.as_str() }).inc();

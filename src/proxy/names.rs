@@ -74,7 +74,7 @@ impl<S: Below> Asking<S> {
         let (Some(row), Ok(message)) = (row, read.message.clone()) else {
             return self.pass_on(read).await;
         };
-        let Ok(mentions) = rewrite::mentions(&self.shared.rules, row, &message) else {
+        let Ok(mentions) = rewrite::mentions(&self.shared.rules, row, &message, self.shared.standpoint()) else {
             return self.pass_on(read.malformed()).await;
         };
         match (row.purpose, mentions.first()) {

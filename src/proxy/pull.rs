@@ -103,7 +103,7 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
     };
 
     let trailers = read.trailers().cloned();
-    let requests: Vec<_> = pull.substitutes.iter().map(|substitute| substitute.message.clone()).collect();
+    let requests: Vec<_> = pull.substitutes.iter().filter_map(|s| pull.request(s, None).ok()).collect();
     let mut pending = Pending::new(shared, since, version.as_str(), pull);
     let mut first_failure = None;
     for message in requests {
@@ -226,7 +226,7 @@ impl Pending {
             time: self.shared.clock.now(),
             node: self.shared.node.clone(),
             event: outcome.event(),
-            rule: self.pull.rule.clone(),
+            rule: self.pull.rule.name.clone(),
             image: self.pull.image.clone(),
             substitute: asked.unwrap_or_default(),
             pod: self.pull.pod.clone().map(Into::into),

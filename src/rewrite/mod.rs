@@ -6,22 +6,30 @@
 use crate::cri::Pod;
 use crate::cri::method::{self, Method};
 use crate::reference::{Name, Reference};
-use crate::rules::{Match, Table};
+use crate::rules::{Action, Credentials, Match, Rule, Standpoint, Table, Target};
 use crate::wire::{self, Edit, Malformed, Step};
 use bytes::Bytes;
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// A `PullImage` that a rule matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A `PullImage` that a rule decides.
+#[derive(Clone)]
 pub struct Pull {
-    /// The rule's name.
-    pub rule: String,
+    /// The rule.
+    pub rule: Arc<Rule>,
     /// The image as asked for.
     pub image: String,
+    /// The registry as asked for.
+    pub registry: String,
     /// The pod it is for.
     pub pod: Option<Pod>,
-    /// What to ask for instead, in order.
+    /// What to ask for instead, in the order of the rule's targets.
     pub substitutes: Vec<Substitute>,
+    message: Bytes,
+    name: Range<usize>,
+    /// The credentials that came with it.
+    secrets: Vec<Range<usize>>,
 }
 
 /// One way to pull an image.
@@ -29,8 +37,9 @@ pub struct Pull {
 pub struct Substitute {
     /// The reference.
     pub image: String,
-    /// The request with that reference in it.
-    pub message: Bytes,
+    /// The target it is by.
+    pub target: Target,
+    leaves_registry: bool,
 }
 
 /// An image that a request names and a rule matches.
@@ -38,7 +47,7 @@ pub struct Substitute {
 pub struct Mention {
     /// The image as named.
     pub image: String,
-    /// The names it may be present under instead, in the order of the targets.
+    /// The names it may be present under instead, in the order of the targets; none where no rule rewrites it.
     pub substitutes: Vec<String>,
     /// Where the request names it.
     at: Range<usize>,
@@ -47,52 +56,75 @@ pub struct Mention {
     within: Vec<Range<usize>>,
 }
 
-/// What `message`, a `PullImageRequest`, becomes; `None` where no rule matches its image.
+/// What `message`, a `PullImageRequest`, is about; `None` where no rule applies to its image and pod.
 ///
 /// # Errors
 ///
 /// When the message is not well-formed.
 pub fn pull(table: &Table, row: &Method, message: &Bytes) -> Result<Option<Pull>, Malformed> {
-    let Some((site, found)) = matched(table, row, message)?.pop() else { return Ok(None) };
-    let secrets: Vec<_> = wire::sites(message, method::PULL_AUTH)?.into_iter().map(|auth| auth.value).collect();
-    let mut substitutes = Vec::new();
-    for (target, image) in found.rule.targets.iter().zip(found.substitutes()) {
-        let mut edits = vec![(site.value.clone(), Edit::Replace(image.clone().into_bytes()))];
-        if found.leaves_registry(target) {
-            // The kubelet chose these credentials for the registry it knows of. Another one has no business with them.
-            edits.extend(secrets.iter().map(|secret| (secret.clone(), Edit::Remove)));
-        }
-        substitutes.push(Substitute { image, message: wire::splice(message, &edits)?.into() });
-    }
+    let pod = Pod::of_pull(message);
+    let namespace = pod.as_ref().map(|pod| pod.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let Some((site, reference)) = references(row, message)?.pop() else { return Ok(None) };
+    let Some(found) = table.decide(reference, namespace) else { return Ok(None) };
+    let substitutes = found.substitutes().map(|(target, image)| Substitute {
+        image,
+        leaves_registry: found.leaves_registry(target),
+        target: target.clone(),
+    });
     Ok(Some(Pull {
-        rule: found.rule.name.clone(),
-        image: named(message, &site).to_owned(),
-        pod: Pod::of_pull(message),
-        substitutes,
+        rule: Arc::clone(found.rule),
+        image: reference.source().to_owned(),
+        registry: reference.registry().to_owned(),
+        substitutes: substitutes.collect(),
+        message: message.clone(),
+        name: site.value,
+        secrets: wire::sites(message, method::PULL_AUTH)?.into_iter().map(|auth| auth.value).collect(),
+        pod,
     }))
 }
 
-/// The images in `message` that a rule matches.
+/// The images in `message` that a rule matches, as they are meant there and then.
 ///
 /// # Errors
 ///
 /// When the message is not well-formed.
-pub fn mentions(table: &Table, row: &Method, message: &Bytes) -> Result<Vec<Mention>, Malformed> {
+pub fn mentions(
+    table: &Table,
+    row: &Method,
+    message: &Bytes,
+    standpoint: Standpoint,
+) -> Result<Vec<Mention>, Malformed> {
     let mut mentions = Vec::new();
-    for (site, found) in matched(table, row, message)? {
+    for (site, reference) in references(row, message)? {
+        let possible = table.possible(reference);
+        if possible.is_empty() {
+            continue;
+        }
         // The parts of a submessage that occurs more than once merge when they are read one after another.
         let spec: Vec<u8> =
             site.holder.iter().filter_map(|part| message.get(part.clone())).flatten().copied().collect();
         let within = wire::sites(&spec, IMAGE_OF_SPEC)?.into_iter().map(|name| name.value).collect();
         mentions.push(Mention {
-            image: named(message, &site).to_owned(),
-            substitutes: found.substitutes().collect(),
+            image: reference.source().to_owned(),
+            substitutes: names(&possible, standpoint),
             at: site.value,
             spec: spec.into(),
             within,
         });
     }
     Ok(mentions)
+}
+
+/// What an image may have been pulled as by those of `matches` that rewrite.
+fn names(matches: &[Match<'_>], standpoint: Standpoint) -> Vec<String> {
+    let rewriting = matches.iter().filter(|found| found.rule.action_at(standpoint) == Action::Rewrite);
+    let mut names = Vec::new();
+    for (_, name) in rewriting.flat_map(Match::substitutes) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// `message` with other names in place of those mentioned.
@@ -111,6 +143,64 @@ pub fn renamed<'a>(
     Ok(wire::splice(message, &edits)?.into())
 }
 
+// === impl Pull ===
+
+impl Pull {
+    /// The request as it came.
+    pub fn as_asked(&self) -> &Bytes {
+        &self.message
+    }
+
+    /// The request for a substitute: another name, other credentials, and every other byte as it came.
+    ///
+    /// The kubelet chose its credentials for the registry it knows of, so another one is not shown them, unless the
+    /// target says so. `auth` is what the target's own source has, as an encoded `AuthConfig`.
+    ///
+    /// # Errors
+    ///
+    /// When the request is not well-formed, which it was when it was read.
+    pub fn request(&self, substitute: &Substitute, auth: Option<&[u8]>) -> Result<Bytes, Malformed> {
+        let mut edits = vec![(self.name.clone(), Edit::Replace(substitute.image.clone().into_bytes()))];
+        if auth.is_some() || !substitute.shows_what_came() {
+            edits.extend(self.secrets.iter().map(|secret| (secret.clone(), Edit::Remove)));
+        }
+        let mut request = wire::splice(&self.message, &edits)?;
+        if let Some(auth) = auth {
+            wire::append(method::AUTH_OF_PULL, auth, &mut request);
+        }
+        Ok(request.into())
+    }
+
+    /// Whether credentials came with it.
+    pub fn has_credentials(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+}
+
+/// Not the message, which may have credentials in it.
+impl fmt::Debug for Pull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, image, pod, substitutes, .. } = self;
+        f.debug_struct("Pull")
+            .field("rule", &rule.name)
+            .field("image", image)
+            .field("pod", pod)
+            .field("substitutes", substitutes)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Substitute ===
+
+impl Substitute {
+    /// Whether its registry is shown the credentials that came with the call (where its own source has none).
+    pub fn shows_what_came(&self) -> bool {
+        self.target.credentials == Credentials::Forward || !self.leaves_registry
+    }
+}
+
+// === impl Mention ===
+
 impl Mention {
     /// An `ImageStatusRequest` that asks for `name`, with all else the request says of the image.
     ///
@@ -122,7 +212,7 @@ impl Mention {
             self.within.iter().map(|at| (at.clone(), Edit::Replace(name.as_bytes().to_vec()))).collect();
         let spec = wire::splice(&self.spec, &edits)?;
         let mut question = Vec::with_capacity(spec.len().saturating_add(8));
-        prost::encoding::bytes::encode(method::ASKED_IMAGE, &spec, &mut question);
+        wire::append(method::ASKED_IMAGE, &spec, &mut question);
         Ok(question.into())
     }
 }
@@ -130,13 +220,13 @@ impl Mention {
 /// `ImageSpec.image`.
 const IMAGE_OF_SPEC: &[Step] = &[Step::One(1)];
 
-/// The references in `message` that a rule matches, and where they are.
-fn matched<'a>(table: &'a Table, row: &Method, message: &'a Bytes) -> Result<Vec<(wire::Site, Match<'a>)>, Malformed> {
+/// The references in `message`, and where they are.
+fn references<'a>(row: &Method, message: &'a Bytes) -> Result<Vec<(wire::Site, Reference<'a>)>, Malformed> {
     let mut all = Vec::new();
     for path in row.images {
         for site in wire::sites(message, path)? {
-            if let Some(found) = reference(named(message, &site)).and_then(|reference| table.decide(reference)) {
-                all.push((site, found));
+            if let Some(reference) = reference(named(message, &site)) {
+                all.push((site, reference));
             }
         }
     }

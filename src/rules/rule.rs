@@ -1,30 +1,9 @@
-//! One rule, and the places it speaks of.
+//! One rule: what it is about, what it does, and whom it asks instead.
 
-use crate::reference::Reference;
-use std::borrow::Cow;
+use super::place::{Pattern, Place};
+use super::scope::{Namespaces, Rollout, Standpoint};
 use std::fmt;
-
-/// A registry, or a part of one: `host[:port][/path prefix]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
-    written: String,
-    registry: String,
-    path: Vec<String>,
-}
-
-/// Why text is not a [`Place`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAPlace {
-    /// The first component is no registry, so the runtimes would look for it on docker.io.
-    #[error("`{0}` does not begin with a registry (a host name with a dot or a port, such as `registry.k8s.io`)")]
-    NoRegistry(String),
-    /// It would not make a valid image reference.
-    #[error("`{0}` is not a registry with an optional path")]
-    Invalid(String, #[source] crate::reference::Invalid),
-    /// A tag or digest, or an empty component.
-    #[error("`{0}` is more than a registry with an optional path: tags and digests are kept, never set")]
-    Extra(String),
-}
+use std::time::Duration;
 
 /// What to do with references to some places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,63 +11,127 @@ pub struct Rule {
     /// The name it goes by in records, logs and metrics.
     pub name: String,
     /// What it applies to.
-    pub patterns: Vec<Place>,
-    /// What the matched part is replaced with, in the order in which they are tried.
-    pub targets: Vec<Place>,
+    pub patterns: Vec<Pattern>,
+    /// What it does not apply to all the same.
+    pub exclude: Vec<Pattern>,
+    /// Whose pulls it is about.
+    pub namespaces: Namespaces,
+    /// What it does.
+    pub action: Action,
+    /// On which nodes, and from when on.
+    pub rollout: Rollout,
+    /// What the matched part is replaced with, in the order in which they are tried. At least one where the action is to
+    /// rewrite.
+    pub targets: Vec<Target>,
+    /// What becomes of a pull that no target served.
+    pub on_failure: OnFailure,
+    /// Whether it need not be written.
+    pub builtin: bool,
 }
 
-// === impl Place ===
+/// What a rule does with a pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Action {
+    /// It is pulled from somewhere else.
+    #[default]
+    Rewrite,
+    /// It is pulled as asked for, and what would have become of it is recorded.
+    Observe,
+    /// It is refused.
+    Deny,
+}
 
-impl Place {
-    /// Reads `host[:port][/path prefix]`.
-    ///
-    /// # Errors
-    ///
-    /// When no image reference can begin with it.
-    pub fn parse(written: &str) -> Result<Self, NotAPlace> {
-        // What may stand before a path is decided by the grammar of references alone: borrow it. Two more components,
-        // because a single one on docker.io would be read as `library/…`.
-        let probe = format!("{written}/x/x");
-        let reference = Reference::parse(&probe).map_err(|error| NotAPlace::Invalid(written.to_owned(), error))?;
-        if !reference.suffix().is_empty() {
-            return Err(NotAPlace::Extra(written.to_owned()));
-        }
-        if reference.is_short() {
-            return Err(NotAPlace::NoRegistry(written.to_owned()));
-        }
-        let mut path: Vec<String> = reference.components().map(str::to_owned).collect();
-        path.truncate(path.len().saturating_sub(2));
-        Ok(Self { written: written.to_owned(), registry: normal(reference.registry()).into_owned(), path })
-    }
+/// What becomes of a pull that no target served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// It fails, with what the first target's registry said.
+    #[default]
+    Fail,
+    /// It is tried as it was asked for.
+    Original,
+}
 
-    /// The registry as it is compared: in lower case, without the default port.
-    pub fn registry(&self) -> &str {
-        &self.registry
-    }
+/// Somebody to ask instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What takes the place of the part that was matched.
+    pub place: Place,
+    /// Whose credentials it is shown.
+    pub credentials: Credentials,
+    /// How long it may take; `None` for what is usual.
+    pub timeout: Option<Duration>,
+}
 
-    /// The path prefix, by components.
-    pub fn path(&self) -> &[String] {
-        &self.path
-    }
+/// Whose credentials a registry is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Credentials {
+    /// Nobody's. (Where the registry stays the same, those that came with the call.)
+    #[default]
+    None,
+    /// Those that came with the call, though they were chosen for another registry.
+    Forward,
+    /// Those that the source of this name has for it.
+    Source(String),
+}
 
-    /// Whether some reference lies in both places.
-    pub fn meets(&self, other: &Self) -> bool {
-        self.registry == other.registry && self.path.iter().zip(&other.path).all(|(a, b)| a == b)
+// === impl Rule ===
+
+impl Rule {
+    /// What it does there and then.
+    pub fn action_at(&self, standpoint: Standpoint) -> Action {
+        if self.rollout.has_reached(standpoint) { self.action } else { Action::Observe }
     }
 }
 
-impl fmt::Display for Place {
+// === impl Action ===
+
+impl Action {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rewrite => "rewrite",
+            Self::Observe => "observe",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+// === impl OnFailure ===
+
+impl OnFailure {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Original => "original",
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// A target of which nothing is said but where it is.
+    pub const fn at(place: Place) -> Self {
+        Self { place, credentials: Credentials::None, timeout: None }
+    }
+}
+
+impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
+        self.place.fmt(f)
     }
 }
 
-/// A registry as it is compared: host names have no case, and every runtime asks port 443 where none is written.
-pub fn normal(registry: &str) -> Cow<'_, str> {
-    let registry = registry.strip_suffix(":443").unwrap_or(registry);
-    if registry.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(registry.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(registry)
+// === impl Credentials ===
+
+impl Credentials {
+    /// As it is written, and as records call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::None => "none",
+            Self::Forward => "forward",
+            Self::Source(name) => name,
+        }
     }
 }

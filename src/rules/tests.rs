@@ -1,4 +1,3 @@
-use super::rule::NotAPlace;
 use super::*;
 use crate::reference::Reference;
 use proptest::prelude::*;
@@ -7,11 +6,21 @@ fn place(text: &str) -> Place {
     Place::parse(text).unwrap()
 }
 
+fn pattern(text: &str) -> Pattern {
+    Pattern::parse(text).unwrap()
+}
+
 fn rule(name: &str, patterns: &[&str], targets: &[&str]) -> Rule {
     Rule {
         name: name.to_owned(),
-        patterns: patterns.iter().copied().map(place).collect(),
-        targets: targets.iter().copied().map(place).collect(),
+        patterns: patterns.iter().copied().map(pattern).collect(),
+        exclude: Vec::new(),
+        namespaces: Namespaces::default(),
+        action: Action::Rewrite,
+        rollout: Rollout::FULL,
+        targets: targets.iter().map(|text| Target::at(place(text))).collect(),
+        on_failure: OnFailure::Fail,
+        builtin: false,
     }
 }
 
@@ -21,7 +30,10 @@ fn builtin() -> Table {
 
 /// The first substitute of `image`.
 fn substitute(table: &Table, image: &str) -> Option<String> {
-    table.decide(Reference::parse(image).unwrap()).and_then(|found| found.substitutes().next())
+    table
+        .decide(Reference::parse(image).unwrap(), None)
+        .and_then(|found| found.substitutes().next())
+        .map(|(_, name)| name)
 }
 
 #[test]
@@ -104,8 +116,8 @@ fn docker_hub_is_matched_by_the_name_it_implies() {
 #[test]
 fn every_target_gives_a_substitute_in_order() {
     let table = Table::new(vec![rule("r", &["old.example"], &["a.example", "b.example/x"])]).unwrap();
-    let found = table.decide(Reference::parse("old.example/p:1").unwrap()).unwrap();
-    assert_eq!(found.substitutes().collect::<Vec<_>>(), ["a.example/p:1", "b.example/x/p:1"]);
+    let found = table.decide(Reference::parse("old.example/p:1").unwrap(), None).unwrap();
+    assert_eq!(found.substitutes().map(|(_, name)| name).collect::<Vec<_>>(), ["a.example/p:1", "b.example/x/p:1"]);
 }
 
 #[test]
@@ -147,7 +159,7 @@ fn a_place_begins_with_a_registry_and_has_no_tag() {
 #[test]
 fn credentials_stay_only_with_the_same_registry() {
     let table = Table::new(vec![rule("move", &["old.example/a"], &["OLD.example:443/b", "new.example"])]).unwrap();
-    let found = table.decide(Reference::parse("old.example/a/x").unwrap()).unwrap();
+    let found = table.decide(Reference::parse("old.example/a/x").unwrap(), None).unwrap();
     let leaves: Vec<_> = found.rule.targets.iter().map(|target| found.leaves_registry(target)).collect();
     assert_eq!(leaves, [false, true]);
 }
@@ -167,6 +179,6 @@ proptest! {
         prop_assert_eq!(before.suffix(), after.suffix());
         prop_assert!(before.components().eq(after.components()));
         // Rules do not apply to their own outcome.
-        prop_assert!(table.decide(after).is_none());
+        prop_assert!(table.decide(after, None).is_none());
     }
 }

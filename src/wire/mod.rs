@@ -13,7 +13,7 @@ pub mod splice;
 
 pub use field::Malformed;
 pub use site::{Site, Step, sites, text};
-pub use splice::{Edit, splice};
+pub use splice::{Edit, append, splice};
 
 #[cfg(test)]
 mod tests;

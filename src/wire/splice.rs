@@ -1,7 +1,7 @@
 //! Changing some values of a message and nothing else.
 
 use super::field::{Malformed, fields};
-use prost::encoding::encode_varint;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use std::ops::Range;
 
 /// What becomes of one value.
@@ -52,6 +52,12 @@ fn copy(bytes: &[u8], base: usize, edits: &[(Range<usize>, Edit)], out: &mut Vec
         }
     }
     Ok(())
+}
+
+/// Adds a length-delimited field at the end of a message. Protobuf has no order of fields.
+pub fn append(number: u32, value: &[u8], message: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, message);
+    delimited(value, message);
 }
 
 fn delimited(value: &[u8], out: &mut Vec<u8>) {
