@@ -15,9 +15,9 @@
 //!
 //! | floor | modules | |
 //! |--:|---|---|
-//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`clock`], [`metrics`] | what knows nothing of the rest |
+//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`output`], [`clock`], [`metrics`] | what knows nothing of the rest |
 //! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
-//! | 2 | [`rewrite`], [`audit`] | the two together: new bytes, and records |
+//! | 2 | [`rewrite`], [`credentials`], [`audit`] | the two together: new bytes, whose credentials, and records |
 //! | 3 | [`runtime`] | the far side |
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`] | settings for all of these |
@@ -36,11 +36,13 @@ pub mod body;
 pub mod clock;
 pub mod cmd;
 pub mod config;
+pub mod credentials;
 pub mod cri;
 pub mod daemon;
 pub mod error;
 pub mod exit;
 pub mod metrics;
+pub mod output;
 pub mod proxy;
 pub mod reference;
 pub mod rewrite;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. A new top-level module gets its floor here.
 const FLOORS: &[&[&str]] = &[
-    &["args", "body", "clock", "error", "exit", "metrics", "reference", "wire"],
+    &["args", "body", "clock", "error", "exit", "metrics", "output", "reference", "wire"],
     &["cri", "rules"],
-    &["audit", "rewrite"],
+    &["audit", "credentials", "rewrite"],
     &["runtime"],
     &["proxy"],
     &["config"],

@@ -73,7 +73,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
 }
 
 fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
-    let Settings { listen, admin, runtime, audit, node, message_limit, rules } = settings;
+    let Settings { listen, admin, runtime, audit, node, message_limit, rules, .. } = settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {

@@ -79,7 +79,8 @@ impl Setup {
         let Self { directory, settings, rules, flags } = self;
         fs::create_dir_all(&directory).unwrap();
         let audit = directory.join("audit.jsonl");
-        let file = format!("node = \"node-1\"\n{settings}[audit]\nfile = {audit:?}\n{rules}");
+        let state = directory.join("state");
+        let file = format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{rules}");
         fs::write(directory.join("repoint.toml"), file).unwrap();
         let log = File::create(directory.join("repoint.log")).unwrap();
         let mut command = vec![program().display().to_string(), "serve".to_owned()];
