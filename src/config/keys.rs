@@ -1,6 +1,6 @@
 //! Every key, once: what the reader takes, what a misspelt key is compared with, and what `config schema` describes.
 
-use super::mistake::list;
+use super::kind::Kind;
 use crate::rules::{Action, OnFailure, builtin};
 
 /// The keys of a table.
@@ -36,53 +36,6 @@ pub enum Unsaid {
     Default(&'static str),
     /// No one value: this.
     Unset(&'static str),
-}
-
-/// What a value is.
-#[derive(Debug, Clone, Copy)]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// Text that is not empty.
-    Name,
-    /// The name of a file in the directory of a service's credentials.
-    FileName,
-    /// A unix socket.
-    Socket,
-    /// An absolute path.
-    Path,
-    /// A time, none at all too.
-    Wait,
-    /// A time that is longer than none.
-    Time,
-    /// A whole number, with both ends.
-    Number(usize, usize),
-    /// A share in percent.
-    Percent,
-    /// A day or a moment.
-    Moment,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// The name of a built-in rule.
-    Alias,
-    /// A pattern of image references.
-    Pattern,
-    /// A registry, with an optional path.
-    Location,
-    /// A pattern of namespaces.
-    Namespace,
-    /// A target of a rule: a location, or a table that has one.
-    Target(&'static Table),
-    /// Any number of these.
-    List(&'static Self),
-    /// Names and their values.
-    Variables,
-    /// One table.
-    Table(&'static Table),
-    /// Tables that are called by a name.
-    Named(&'static Table),
-    /// Tables in an order.
-    Tables(&'static Table),
 }
 
 /// With less than one byte nothing would be read, and so nothing substituted; more than a gibibyte is no message.
@@ -346,61 +299,6 @@ impl Table {
     /// All names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().map(|key| key.name)
-    }
-}
-
-// === impl Kind ===
-
-impl Kind {
-    /// What was expected, for one who wrote something else.
-    pub fn expected(&self) -> String {
-        match self {
-            Self::Text => "a string".to_owned(),
-            Self::Name => "a string that is not empty".to_owned(),
-            Self::FileName => "the name of a credential, such as \"harbor\"".to_owned(),
-            Self::Socket => "a unix socket, such as \"unix:///run/containerd/containerd.sock\"".to_owned(),
-            Self::Path => "an absolute path".to_owned(),
-            Self::Wait => "a time such as \"5s\" or \"500ms\"".to_owned(),
-            Self::Time => "a time such as \"10s\" or \"2m\", longer than none".to_owned(),
-            Self::Number(least, most) => format!("a number from {least} to {most}"),
-            Self::Percent => "a number from 0 to 100, with two decimals at most".to_owned(),
-            Self::Moment => "a day such as 2026-12-01, or a moment such as 2026-12-01T08:00:00Z".to_owned(),
-            Self::Choice(words) => format!("one of {}", list(words)),
-            Self::Alias => "the name of a built-in rule".to_owned(),
-            Self::Pattern => "a registry, or a registry and a path, such as \"k8s.gcr.io\"".to_owned(),
-            Self::Location => "a registry, or a registry and a path, such as \"mirror.example.com/k8s\"".to_owned(),
-            Self::Namespace => "a namespace, or a pattern such as \"team-*\"".to_owned(),
-            Self::Target(_) => "a string such as \"mirror.example.com/k8s\", or a table with `location`".to_owned(),
-            Self::List(item) => format!("a list such as [{}]", item.example()),
-            Self::Variables => "a table of strings, such as { REGION = \"eu\" }".to_owned(),
-            Self::Table(_) => "a table".to_owned(),
-            Self::Named(_) => "tables, each under a name of its own".to_owned(),
-            Self::Tables(_) => "tables, each under a line `[[rules]]`".to_owned(),
-        }
-    }
-
-    /// One that is right, where a list of them is explained.
-    const fn example(self) -> &'static str {
-        match self {
-            Self::Alias | Self::Pattern => "\"k8s.gcr.io\"",
-            Self::Namespace => "\"team-*\"",
-            Self::Location | Self::Target(_) => "\"mirror.example.com/k8s\"",
-            Self::Text | Self::Name => "\"one\", \"two\"",
-            Self::FileName
-            | Self::Socket
-            | Self::Path
-            | Self::Wait
-            | Self::Time
-            | Self::Number(..)
-            | Self::Percent
-            | Self::Moment
-            | Self::Choice(_)
-            | Self::List(_)
-            | Self::Variables
-            | Self::Table(_)
-            | Self::Named(_)
-            | Self::Tables(_) => "",
-        }
     }
 }
 

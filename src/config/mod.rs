@@ -1,7 +1,7 @@
 //! From what is said to what holds, through three gates, each a type; only the last travels.
 //!
-//! 1. *Said*: what each file says, in TOML, every value with its place ([`said::Said`]). [`parse`] reads it by the one
-//!    table of [`keys`] and goes on after a mistake.
+//! 1. *Said*: what each file says, in TOML, every value with its place ([`said::Said`]). It is read by the one table of
+//!    [`keys`], and on after a mistake.
 //! 2. *Merged*: the file and its drop-ins together ([`source::Source`]). A later file goes before an earlier one.
 //! 3. *Checked*: flags go before files, defaults fill what nobody said, and it makes sense: [`Settings`], made of the
 //!    settings types that the rooms own ([`check`]).
@@ -11,16 +11,17 @@
 
 pub mod check;
 pub mod keys;
+pub mod kind;
 pub mod mistake;
-pub mod page;
-pub mod parse;
+mod page;
+mod parse;
 pub mod place;
-pub mod reader;
+mod reader;
 pub mod said;
 pub mod schema;
 pub mod show;
 pub mod source;
-pub mod value;
+mod value;
 
 pub use check::{Settings, settings, warnings};
 pub use mistake::{Mistake, Mistakes};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The page as far as it is written.
 #[derive(Debug)]
-pub struct Page {
+pub(super) struct Page {
     text: String,
     keys: &'static Table,
     /// The built-in rule that is being written, which makes comments of its lines.
@@ -20,7 +20,7 @@ pub struct Page {
 
 impl Page {
     /// A key and its value, or that it has none.
-    pub fn say<T>(&mut self, key: &str, value: Option<String>, said: Option<&Placed<T>>) {
+    pub(super) fn say<T>(&mut self, key: &str, value: Option<String>, said: Option<&Placed<T>>) {
         let unset = match self.keys.key(key).map(|key| key.unsaid) {
             Some(Unsaid::Unset(then)) => Some(then),
             Some(Unsaid::Required | Unsaid::Default(_)) | None => None,
@@ -38,7 +38,7 @@ impl Page {
     }
 
     /// Begins a table.
-    pub fn table(&mut self, header: &str, keys: &'static Table, place: Option<&Place>) {
+    pub(super) fn table(&mut self, header: &str, keys: &'static Table, place: Option<&Place>) {
         self.keys = keys;
         if self.built_in.is_none() {
             self.text.push('\n');
@@ -48,14 +48,14 @@ impl Page {
     }
 
     /// Begins with the built-in rule of that name.
-    pub fn built_in(&mut self, alias: &str) {
+    pub(super) fn built_in(&mut self, alias: &str) {
         self.text.push('\n');
         self.built_in = Some(alias.to_owned());
         self.remark(&format!("built-in rule `{alias}`"));
     }
 
     /// Something that is no TOML.
-    pub fn remark(&mut self, remark: &str) {
+    pub(super) fn remark(&mut self, remark: &str) {
         let _infallible = writeln!(self.text, "# {}", Plain(remark));
     }
 
@@ -65,7 +65,7 @@ impl Page {
     }
 
     /// What is on it.
-    pub fn into_text(self) -> String {
+    pub(super) fn into_text(self) -> String {
         self.text
     }
 }
@@ -77,12 +77,12 @@ impl Default for Page {
 }
 
 /// Something as the string that one would write for it.
-pub fn text(value: impl Display) -> String {
+pub(super) fn text(value: impl Display) -> String {
     string(&value.to_string())
 }
 
 /// A string on one line, in which a terminal finds nothing to act on.
-pub fn string(value: &str) -> String {
+pub(super) fn string(value: &str) -> String {
     let mut written = String::from('"');
     for character in value.chars() {
         let _infallible = match character {
@@ -98,13 +98,13 @@ pub fn string(value: &str) -> String {
 }
 
 /// A list of strings.
-pub fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+pub(super) fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<_> = items.into_iter().map(text).collect();
     format!("[{}]", items.join(", "))
 }
 
 /// A time, as people write it.
-pub fn time(time: Duration) -> String {
+pub(super) fn time(time: Duration) -> String {
     match SignedDuration::try_from(time) {
         Ok(time) => string(&format!("{time:#}")),
         Err(_longer_than_can_be_said) => string(&format!("{}s", i64::MAX)),

@@ -1,10 +1,11 @@
 //! From the text of one file to what it says.
 
-use super::keys::{self, Kind, Table};
+use super::keys::{self, Table};
+use super::kind::Kind;
 use super::mistake::Mistake;
 use super::place::{File, Placed};
 use super::reader::{Fields, Raw, Reader, segment};
-use super::said::{Said, SaidAudit, SaidCredentials, SaidRule, SaidTarget};
+use super::said::{Said, SaidAudit, SaidCredentials, SaidRule, SaidTarget, Variables};
 use super::value;
 use crate::rules::Credentials;
 use std::ops::Range;
@@ -14,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 const MOST_SYNTAX: usize = 10;
 
 /// What a file says, and what is wrong with it; nothing where it is no TOML.
-pub fn file(file: &File) -> (Option<Said>, Vec<Mistake>) {
+pub(super) fn file(file: &File) -> (Option<Said>, Vec<Mistake>) {
     match DeTable::parse(file.text()) {
         Ok(document) => {
             let mut reader = Reader::new(file);
@@ -117,7 +118,7 @@ fn credentials<'a>(
     }
 }
 
-fn variables<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Placed<Vec<(String, String)>>> {
+fn variables<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Placed<Variables>> {
     let (table, span) = reader.table(fields, "env")?;
     let mut all = Vec::new();
     for (name, raw) in table {
@@ -134,7 +135,7 @@ fn variables<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Placed<
         }
         all.push((name.get_ref().to_string(), value.value));
     }
-    Some(Placed { value: all, place: reader.place(&span) })
+    Some(Placed { value: Variables(all), place: reader.place(&span) })
 }
 
 /// The rules, and whether there are others, of which not even the name could be understood.

@@ -1,6 +1,7 @@
 //! Reads tables of TOML by the table of keys, and goes on after a mistake.
 
-use super::keys::{self, Key, Kind, Table, Unsaid};
+use super::keys::{self, Key, Table, Unsaid};
+use super::kind::Kind;
 use super::mistake::{Mistake, instead};
 use super::place::{File, Place, Placed};
 use super::value::{self, Read, Wrong};
@@ -10,46 +11,49 @@ use toml::de::{DeTable, DeValue};
 
 /// Reads one file.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(super) struct Reader<'a> {
     file: &'a File,
     /// What is wrong with it so far.
-    pub mistakes: Vec<Mistake>,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 /// A table, with what it may have.
 #[derive(Debug)]
-pub struct Fields<'a> {
+pub(super) struct Fields<'a> {
     /// The path of its keys, with a dot at the end where there is one.
     path: String,
     table: &'a DeTable<'a>,
     keys: &'static Table,
     /// Where it begins.
-    pub place: Place,
+    pub(super) place: Place,
 }
 
 /// A value as it stands in the file.
-pub type Raw<'a> = Spanned<DeValue<'a>>;
+pub(super) type Raw<'a> = Spanned<DeValue<'a>>;
+
+/// What begins so is not repeated to anybody.
+const PRIVATE: &str = "credentials.";
 
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
     /// One that has not found anything wrong.
-    pub fn new(file: &'a File) -> Self {
+    pub(super) fn new(file: &'a File) -> Self {
         Self { file, mistakes: Vec::new() }
     }
 
     /// Where a span begins.
-    pub fn place(&self, span: &Range<usize>) -> Place {
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
         self.file.place(span)
     }
 
     /// Notes a mistake at a key.
-    pub fn wrong(&mut self, span: &Range<usize>, key: impl Into<String>, what: &str) {
+    pub(super) fn wrong(&mut self, span: &Range<usize>, key: impl Into<String>, what: &str) {
         self.mistakes.push(Mistake::at_key(self.file.place(span), key, what));
     }
 
     /// Begins with a table. What it has and may not have, or has not and must have, is told.
-    pub fn fields(
+    pub(super) fn fields(
         &mut self,
         path: &str,
         keys: &'static Table,
@@ -74,20 +78,20 @@ impl<'a> Reader<'a> {
     }
 
     /// One value.
-    pub fn one<T>(&mut self, fields: &Fields<'a>, name: &str, read: Read<T>) -> Option<Placed<T>> {
+    pub(super) fn one<T>(&mut self, fields: &Fields<'a>, name: &str, read: Read<T>) -> Option<Placed<T>> {
         let (key, raw) = fields.get(name)?;
         self.value(&fields.key(name), key.kind, raw, read)
     }
 
     /// A list of values.
-    pub fn many<T>(&mut self, fields: &Fields<'a>, name: &str, read: Read<T>) -> Option<Placed<Vec<Placed<T>>>> {
+    pub(super) fn many<T>(&mut self, fields: &Fields<'a>, name: &str, read: Read<T>) -> Option<Placed<Vec<Placed<T>>>> {
         let path = fields.key(name);
         let (kind, items) = self.items(fields, name)?;
         Some(items.map(|items| items.iter().filter_map(|raw| self.value(&path, kind, raw, read)).collect()))
     }
 
     /// The items of a list, and what each is expected to be.
-    pub fn items(&mut self, fields: &Fields<'a>, name: &str) -> Option<(Kind, Placed<&'a [Raw<'a>]>)> {
+    pub(super) fn items(&mut self, fields: &Fields<'a>, name: &str) -> Option<(Kind, Placed<&'a [Raw<'a>]>)> {
         let (key, raw) = fields.get(name)?;
         let Kind::List(kind) = key.kind else { return None };
         let Some(items) = raw.get_ref().as_array() else {
@@ -99,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The table at a key.
-    pub fn table(&mut self, fields: &Fields<'a>, name: &str) -> Option<(&'a DeTable<'a>, Range<usize>)> {
+    pub(super) fn table(&mut self, fields: &Fields<'a>, name: &str) -> Option<(&'a DeTable<'a>, Range<usize>)> {
         let (key, raw) = fields.get(name)?;
         match raw.get_ref().as_table() {
             Some(table) => Some((table, raw.span())),
@@ -111,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One value, wherever it stands.
-    pub fn value<T>(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, read: Read<T>) -> Option<Placed<T>> {
+    pub(super) fn value<T>(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, read: Read<T>) -> Option<Placed<T>> {
         match read(raw.get_ref()) {
             Ok(value) => return Some(Placed { value, place: self.place(&raw.span()) }),
             Err(Wrong::Kind(hint)) => self.unexpected(path, kind, raw, hint.as_deref()),
@@ -121,9 +125,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes that something else stands where this was expected.
-    pub fn unexpected(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, hint: Option<&str>) {
-        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-        let what = format!("expected {}, found {}{hint}", kind.expected(), value::found(raw.get_ref()));
+    pub(super) fn unexpected(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, hint: Option<&str>) {
+        let expected = kind.expected();
+        // What stands in the wrong place there may be a password.
+        let what = if path.starts_with(PRIVATE) {
+            format!("expected {expected}")
+        } else {
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("expected {expected}, found {}{hint}", value::found(raw.get_ref()))
+        };
         self.wrong(&raw.span(), path, &what);
     }
 }
@@ -132,19 +142,19 @@ impl<'a> Reader<'a> {
 
 impl<'a> Fields<'a> {
     /// The path of a key in it.
-    pub fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.path)
     }
 
     /// A key that was said, and its value.
-    pub fn get(&self, name: &str) -> Option<(&'static Key, &'a Raw<'a>)> {
+    pub(super) fn get(&self, name: &str) -> Option<(&'static Key, &'a Raw<'a>)> {
         debug_assert!(self.keys.key(name).is_some(), "`{name}` is read, but is in no table of keys");
         self.keys.key(name).zip(self.table.get(name))
     }
 }
 
 /// A name as a part of a key's path.
-pub fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { format!("\"{name}\"") }
 }

@@ -4,6 +4,7 @@ use super::place::{Place, Placed};
 use crate::rules::{self, Action, Glob, OnFailure, Pattern, Percent};
 use crate::runtime::Address;
 use jiff::Timestamp;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,13 +47,17 @@ pub struct SaidCredentials {
     pub docker_config: Option<Placed<PathBuf>>,
     pub provider: Option<Placed<PathBuf>>,
     pub args: Option<List<String>>,
-    pub env: Option<Placed<Vec<(String, String)>>>,
+    pub env: Option<Placed<Variables>>,
     pub cache: Option<Placed<Duration>>,
     pub systemd: Option<Placed<String>>,
     pub timeout: Option<Placed<Duration>>,
     /// Whether all that it says could be understood.
     pub is_sound: bool,
 }
+
+/// Variables of an environment. Their values may be secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Variables(pub Vec<(String, String)>);
 
 /// One of `[[rules]]`.
 #[derive(Debug)]
@@ -117,6 +122,14 @@ impl Said {
         replace_by_name(&mut self.credentials, credentials, |source| &source.name.value);
         replace_by_name(&mut self.rules, rules, |rule| &rule.name.value);
         self.lacks_rules |= lacks_rules;
+    }
+}
+
+// === impl Variables ===
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

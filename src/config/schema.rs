@@ -1,6 +1,7 @@
 //! The table of keys as a JSON Schema, by which editors complete and check `repoint.toml`.
 
-use super::keys::{self, Key, Kind, Table, Unsaid};
+use super::keys::{self, Key, Table, Unsaid};
+use super::kind::Kind;
 use serde_json::{Map, Value, json};
 
 /// The schema, in the draft of 2020-12.
@@ -67,10 +68,7 @@ fn kind(kind: Kind) -> Map<String, Value> {
         Kind::Named(own) => json!({ "type": "object", "additionalProperties": table(own) }),
         Kind::Tables(own) => json!({ "type": "array", "items": table(own) }),
     };
-    match schema {
-        Value::Object(schema) => schema,
-        _other => Map::new(),
-    }
+    schema.as_object().cloned().unwrap_or_default()
 }
 
 fn kind_value(of: Kind) -> Value {

@@ -14,7 +14,7 @@ use toml::value::Datetime;
 
 /// Why a value is not what its key takes.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub(super) enum Wrong {
     /// It is something else, and perhaps this was meant.
     Kind(Option<String>),
     /// It is what was expected, and makes no sense all the same.
@@ -22,7 +22,7 @@ pub enum Wrong {
 }
 
 /// Makes something of a value.
-pub type Read<T> = fn(&DeValue<'_>) -> Result<T, Wrong>;
+pub(super) type Read<T> = fn(&DeValue<'_>) -> Result<T, Wrong>;
 
 /// More of a value than this is not repeated to a person.
 const SHOWN: usize = 60;
@@ -38,7 +38,7 @@ impl Wrong {
 }
 
 /// A value, as one tells people what was found.
-pub fn found(value: &DeValue<'_>) -> String {
+pub(super) fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => match text.char_indices().nth(SHOWN) {
             Some((end, _)) => format!("the string \"{}…\"", text.get(..end).unwrap_or_default()),
@@ -54,17 +54,17 @@ pub fn found(value: &DeValue<'_>) -> String {
 }
 
 /// Any text.
-pub fn text(value: &DeValue<'_>) -> Result<String, Wrong> {
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, Wrong> {
     value.as_str().map(str::to_owned).ok_or(Wrong::OTHER)
 }
 
 /// Text that is not empty.
-pub fn name(value: &DeValue<'_>) -> Result<String, Wrong> {
+pub(super) fn name(value: &DeValue<'_>) -> Result<String, Wrong> {
     text(value).and_then(|text| if text.is_empty() { Err(Wrong::OTHER) } else { Ok(text) })
 }
 
 /// The name of a file, with no way to another directory.
-pub fn file_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+pub(super) fn file_name(value: &DeValue<'_>) -> Result<String, Wrong> {
     let text = name(value)?;
     if text.contains('/') || text == "." || text == ".." {
         return Err(Wrong::sense("a credential's name is not a path: systemd puts them all into one directory"));
@@ -73,18 +73,18 @@ pub fn file_name(value: &DeValue<'_>) -> Result<String, Wrong> {
 }
 
 /// A unix socket.
-pub fn socket(value: &DeValue<'_>) -> Result<Address, Wrong> {
+pub(super) fn socket(value: &DeValue<'_>) -> Result<Address, Wrong> {
     text(value)?.parse().map_err(Wrong::sense)
 }
 
 /// An absolute path: a service is in no directory that anybody chose.
-pub fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
     let path = PathBuf::from(text(value)?);
     if path.is_absolute() { Ok(path) } else { Err(Wrong::OTHER) }
 }
 
 /// A time, none at all too.
-pub fn wait(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+pub(super) fn wait(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     let bare = |number: &str| Wrong::Kind(Some(format!("did you mean \"{number}s\"?")));
     if let DeValue::Integer(number) = value {
         return Err(bare(&number.to_string()));
@@ -96,23 +96,23 @@ pub fn wait(value: &DeValue<'_>) -> Result<Duration, Wrong> {
 }
 
 /// A time that is longer than none.
-pub fn time(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+pub(super) fn time(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     wait(value).and_then(|time| if time.is_zero() { Err(Wrong::OTHER) } else { Ok(time) })
 }
 
 /// A number of bytes that a message may have.
-pub fn limit(value: &DeValue<'_>) -> Result<usize, Wrong> {
+pub(super) fn limit(value: &DeValue<'_>) -> Result<usize, Wrong> {
     let number = value.as_integer().ok_or(Wrong::OTHER)?;
     let bytes = usize::from_str_radix(number.as_str(), number.radix()).map_err(|_too_large| Wrong::OTHER)?;
     if (keys::LIMITS.0..=keys::LIMITS.1).contains(&bytes) { Ok(bytes) } else { Err(Wrong::OTHER) }
 }
 
 /// A share in percent.
-pub fn percent(value: &DeValue<'_>) -> Result<Percent, Wrong> {
+pub(super) fn percent(value: &DeValue<'_>) -> Result<Percent, Wrong> {
     let number = match value {
         DeValue::Integer(number) => i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from),
         DeValue::Float(number) => number.as_str().parse().ok(),
-        _other => None,
+        DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     };
     // It has two decimals if it is the same number when written with two.
     let written = number.map(|number: f64| (number, format!("{:.2}", number.abs())));
@@ -124,11 +124,10 @@ pub fn percent(value: &DeValue<'_>) -> Result<Percent, Wrong> {
 }
 
 /// A day, from its first moment in UTC on, or a moment.
-pub fn moment(value: &DeValue<'_>) -> Result<Timestamp, Wrong> {
-    let written = match value {
-        DeValue::Datetime(written) => *written,
-        DeValue::String(text) => text.parse::<Datetime>().map_err(|_no_date| Wrong::OTHER)?,
-        _other => return Err(Wrong::OTHER),
+pub(super) fn moment(value: &DeValue<'_>) -> Result<Timestamp, Wrong> {
+    let written = match value.as_datetime() {
+        Some(written) => *written,
+        None => text(value)?.parse().map_err(|_no_date| Wrong::OTHER)?,
     };
     let full = match written {
         Datetime { date: Some(date), time: None, .. } => format!("{date}T00:00:00Z"),
@@ -142,12 +141,12 @@ pub fn moment(value: &DeValue<'_>) -> Result<Timestamp, Wrong> {
 }
 
 /// What a rule does.
-pub fn action(value: &DeValue<'_>) -> Result<Action, Wrong> {
+pub(super) fn action(value: &DeValue<'_>) -> Result<Action, Wrong> {
     choice(value, &[Action::Rewrite, Action::Observe, Action::Deny], Action::as_str)
 }
 
 /// What becomes of a pull that no target served.
-pub fn on_failure(value: &DeValue<'_>) -> Result<OnFailure, Wrong> {
+pub(super) fn on_failure(value: &DeValue<'_>) -> Result<OnFailure, Wrong> {
     choice(value, &[OnFailure::Fail, OnFailure::Original], OnFailure::as_str)
 }
 
@@ -159,7 +158,7 @@ fn choice<T: Copy>(value: &DeValue<'_>, all: &[T], written: fn(T) -> &'static st
 }
 
 /// The name of a built-in rule.
-pub fn alias(value: &DeValue<'_>) -> Result<String, Wrong> {
+pub(super) fn alias(value: &DeValue<'_>) -> Result<String, Wrong> {
     let text = text(value)?;
     if keys::aliases().any(|alias| alias == text) {
         return Ok(text);
@@ -168,17 +167,17 @@ pub fn alias(value: &DeValue<'_>) -> Result<String, Wrong> {
 }
 
 /// A pattern of image references.
-pub fn pattern(value: &DeValue<'_>) -> Result<Pattern, Wrong> {
+pub(super) fn pattern(value: &DeValue<'_>) -> Result<Pattern, Wrong> {
     Pattern::parse(&text(value)?).map_err(|error| Wrong::sense(Chain(&error)))
 }
 
 /// A registry, with an optional path.
-pub fn location(value: &DeValue<'_>) -> Result<Place, Wrong> {
+pub(super) fn location(value: &DeValue<'_>) -> Result<Place, Wrong> {
     Place::parse(&text(value)?).map_err(|error| Wrong::sense(Chain(&error)))
 }
 
 /// A pattern of namespaces, which are DNS labels.
-pub fn namespace(value: &DeValue<'_>) -> Result<Glob, Wrong> {
+pub(super) fn namespace(value: &DeValue<'_>) -> Result<Glob, Wrong> {
     const LONGEST: usize = 63;
     let text = name(value)?;
     let is_of_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '?');

@@ -30,7 +30,7 @@ fn source(said: &SaidCredentials, mistakes: &mut Vec<Mistake>) -> Option<Source>
         systemd.as_ref().map(|said| ("systemd", &said.place)),
     ];
     let mut there: Vec<(&str, &Place)> = there.into_iter().flatten().collect();
-    there.sort_by(|(_, one), (_, other)| one.cmp(other));
+    there.sort_by_key(|(_, place)| *place);
     if there.is_empty() {
         let what = format!("it says nowhere to look: expected one of {}", list(keys::CREDENTIALS.one_of));
         mistakes.push(Mistake::at_key(said.name.place.clone(), path.as_str(), what));
@@ -57,7 +57,7 @@ fn source(said: &SaidCredentials, mistakes: &mut Vec<Mistake>) -> Option<Source>
         (None, Some(command), _) => Some(Source::Provider {
             command: command.value.clone(),
             args: args.as_ref().map(values).unwrap_or_default(),
-            env: env.as_ref().map(|env| env.value.clone()).unwrap_or_default(),
+            env: env.as_ref().map(|env| env.value.0.clone()).unwrap_or_default(),
             default_cache: cache.as_ref().map_or(CACHE, |cache| cache.value),
             timeout,
         }),

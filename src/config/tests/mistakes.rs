@@ -129,6 +129,28 @@ fn a_denied_pull_has_no_failure_to_speak_of_but_a_dry_run_says_what_it_would_do(
 }
 
 #[test]
+fn what_may_be_a_secret_is_not_told() {
+    let text = r#"
+[credentials.a]
+docker_config = "robot:hunter2"
+args = "hunter2"
+password = "hunter2"
+env = { TOKEN = 1234567, OTHER = ["hunter2"], "A=hunter" = "hunter2" }
+cache = "hunter2"
+systemd = "/hunter2"
+[credentials.b]
+provider = "/p"
+env = { TOKEN = "hunter2" }
+"#;
+    let source = Source::of("/c.toml", text.as_bytes());
+    let told = mistakes(text).join("\n");
+    assert_eq!(told.lines().count(), 8, "{told}");
+    for text in [told, format!("{:?}", source.said)] {
+        assert!(!text.contains("hunter2") && !text.contains("1234567"), "{text}");
+    }
+}
+
+#[test]
 fn what_a_terminal_would_act_on_is_not_told_as_it_is() {
     let told = mistake("[[rules]]\nname = \"a\\u001b[2J\\n\"\nmatch = [\"x.example\"]");
     assert_eq!(

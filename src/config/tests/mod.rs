@@ -2,12 +2,13 @@ mod files;
 mod mistakes;
 mod pages;
 mod properties;
+mod shipped;
 
 use super::*;
 use crate::args::Serve;
 use crate::credentials;
 use crate::reference::Reference;
-use crate::rules::{Action, Credentials, OnFailure, Percent, Rule};
+use crate::rules::{self, Action, Credentials, OnFailure, Percent, Rule};
 use crate::runtime::Endpoint;
 use std::path::Path;
 use std::time::Duration;
@@ -95,48 +96,6 @@ fn the_defaults_that_are_told_are_those_that_hold() {
 }
 
 #[test]
-fn the_shipped_file_says_what_holds_anyway() {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/repoint.toml");
-    let text = std::fs::read_to_string(shipped).unwrap();
-    let said = |text: &str| held(&checked(text).unwrap());
-    assert_eq!(said(&text), said(""), "as shipped");
-    // What stands behind one mark is a default, said; behind two, an example, or what stands for "not set".
-    let is_key = |line: &&str| line.starts_with(|first: char| first.is_ascii_lowercase());
-    let uncomment = |line: &str| match line.strip_prefix('#') {
-        Some(rest) => Some(rest).filter(is_key).unwrap_or_default().to_owned() + "\n",
-        None => line.to_owned() + "\n",
-    };
-    let uncommented: String = text.lines().map(uncomment).collect();
-    assert!(uncommented.contains("runtime_wait = "));
-    assert_eq!(said(&uncommented), said(""), "with its defaults said: {uncommented}");
-}
-
-#[test]
-fn the_examples_of_the_shipped_file_hold_together() {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/repoint.toml");
-    let text = std::fs::read_to_string(shipped).unwrap();
-    let examples: String = text.lines().map(|line| line.strip_prefix("##").unwrap_or(line).to_owned() + "\n").collect();
-    let source = Source::of("/c.toml", examples.as_bytes());
-    let settings = settings(&Serve::default(), &source).unwrap();
-    assert_eq!(warnings(&source, &settings), []);
-    assert!(settings.rules.rules().len() > 3 && settings.credentials.len() > 2);
-}
-
-#[test]
-fn every_key_is_in_the_shipped_file_and_every_key_there_is_one() {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/repoint.toml");
-    let text = std::fs::read_to_string(shipped).unwrap();
-    let shown = |name: &str| {
-        let starts = [format!("{name} ="), format!("[{name}]"), format!("[[{name}]]"), format!("[{name}.")];
-        let is_inline = text.contains(&format!("{{ {name} = ")) || text.contains(&format!(", {name} = "));
-        is_inline || text.lines().any(|line| starts.iter().any(|start| line.trim_start_matches('#').starts_with(start)))
-    };
-    for key in keys::TABLES.iter().flat_map(|table| table.keys) {
-        assert!(shown(key.name), "`{}` is not shown", key.name);
-    }
-}
-
-#[test]
 fn flags_go_before_the_file() {
     let flags = Serve { listen: Some("/run/a.sock".to_owned()), ..Serve::default() };
     let source = Source::of("/c.toml", b"listen = \"/run/b.sock\"\nruntime = \"/run/c.sock\"");
@@ -183,8 +142,6 @@ on_failure = "original"
     assert_eq!((second.place.as_str(), &second.credentials), ("b.example/x", &Credentials::Forward));
     assert_eq!(second.timeout, Some(Duration::from_secs(90)));
 }
-
-use crate::rules;
 
 #[test]
 fn shares_and_moments_are_written_as_people_write_them() {
