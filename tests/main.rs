@@ -14,6 +14,8 @@ mod story;
 
 // Kubelets whose `:authority` is none, in front of a server that insists on one.
 mod authority;
+// The commands that look at the configuration.
+mod config;
 // The story of the demo is true in front of both runtimes.
 mod demo;
 // The house stands on its floors.

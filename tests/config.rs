@@ -1,0 +1,113 @@
+//! `repoint config`: what is said where, and with which exit code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+const MIRROR: &str = "[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [\"m.example\"]\n";
+
+/// What it answers, without the directory's path: exit code, standard output, standard error.
+fn config(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_repoint")).arg("config").args(arguments).output().unwrap();
+    let prefix = format!("{}/", directory.display());
+    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&prefix, "");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// A file with a drop-in.
+fn files(file: &str, drop_in: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.toml");
+    fs::write(&path, file).unwrap();
+    fs::create_dir(directory.path().join("c.d")).unwrap();
+    fs::write(directory.path().join("c.d/10.toml"), drop_in).unwrap();
+    (directory, path)
+}
+
+#[test]
+fn a_configuration_that_is_right_is_told_with_what_to_look_at_again() {
+    let (directory, path) = files(MIRROR, "[credentials.hub]\nsystemd = \"hub\"\n");
+    let (code, said, told) = config(directory.path(), &["check", path.to_str().unwrap()]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    assert_eq!(
+        said,
+        "c.toml: 1 rule, 1 drop-in: no mistakes\nwarning: c.d/10.toml:1:14: `credentials.hub`: no target uses it\n"
+    );
+}
+
+#[test]
+fn every_mistake_is_told_on_standard_error() {
+    let (directory, path) = files("listen = 5\nnod = \"x\"", "state = ");
+    for command in ["check", "show"] {
+        let (code, said, told) = config(directory.path(), &[command, path.to_str().unwrap()]);
+        assert_eq!((code, said.as_str()), (Some(3), ""));
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(lines.len(), 3, "{told}");
+        assert!(lines[0].starts_with("repoint: c.toml:1:10: `listen`: "), "{told}");
+        assert!(lines[1].starts_with("repoint: c.toml:2:1: `nod`: "), "{told}");
+        assert!(lines[2].starts_with("repoint: c.d/10.toml:1:9: "), "{told}");
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_used_as_a_file() {
+    let (directory, path) = files(MIRROR, "node = \"n\"\n");
+    let (code, page, _) = config(directory.path(), &["show", path.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    assert!(page.contains("node = \"n\" # c.d/10.toml:1\n") && page.contains("name = \"m\" # c.toml:2\n"), "{page}");
+    let again = directory.path().join("again.toml");
+    fs::write(&again, &page).unwrap();
+    let (code, shown, told) = config(directory.path(), &["show", again.to_str().unwrap()]);
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    let without_origin = |page: &str| {
+        let lines = page.lines().map(|line| line.split(" # ").next().unwrap_or_default().to_owned());
+        lines.filter(|line| !line.starts_with('#')).collect::<Vec<_>>()
+    };
+    assert_eq!(without_origin(&shown), without_origin(&page));
+}
+
+#[test]
+fn the_schema_is_json() {
+    let (code, schema, _) = config(Path::new("/nonexistent"), &["schema"]);
+    assert_eq!(code, Some(0));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_repoint"));
+    let output = child.args(["config", "schema"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = child.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("repoint: cannot write to standard output: "));
+}
+
+#[test]
+fn a_directory_that_may_not_be_read_is_a_mistake() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, path) = files("", "");
+    fs::set_permissions(directory.path().join("c.d"), fs::Permissions::from_mode(0)).unwrap();
+    if fs::read_dir(directory.path().join("c.d")).is_ok() {
+        // To root, modes are no obstacle; without these two capabilities they are.
+        let less = "-dac_override,-dac_read_search";
+        let mut other = Command::new("setpriv");
+        other.args([format!("--bounding-set={less}"), format!("--inh-caps={less}")]);
+        let output = other.arg(env!("CARGO_BIN_EXE_repoint")).args(["config", "check"]).arg(&path).output().unwrap();
+        assert_refused(output.status.code(), &String::from_utf8(output.stderr).unwrap());
+    } else {
+        let (code, _, told) = config(directory.path(), &["check", path.to_str().unwrap()]);
+        assert_refused(code, &told);
+    }
+}
+
+fn assert_refused(code: Option<i32>, told: &str) {
+    assert_eq!(code, Some(3), "{told}");
+    assert!(told.contains("cannot read the configuration directory") && told.contains("Permission denied"), "{told}");
+}
