@@ -17,7 +17,7 @@
 //! |--:|---|---|
 //! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`clock`], [`metrics`] | what knows nothing of the rest |
 //! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
-//! | 2 | [`rewrite`], [`audit`] | the two together: new bytes, and records |
+//! | 2 | [`rewrite`], [`audit`], [`credentials`] | the two together: new bytes, records, and what a target asks for |
 //! | 3 | [`runtime`] | the far side |
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`] | settings for all of these |
@@ -36,6 +36,7 @@ pub mod body;
 pub mod clock;
 pub mod cmd;
 pub mod config;
+pub mod credentials;
 pub mod cri;
 pub mod daemon;
 pub mod error;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["args", "body", "clock", "error", "exit", "metrics", "reference", "wire"],
     &["cri", "rules"],
-    &["audit", "rewrite"],
+    &["audit", "credentials", "rewrite"],
     &["runtime"],
     &["proxy"],
     &["config"],
