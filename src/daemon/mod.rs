@@ -5,10 +5,13 @@ pub mod admin;
 use crate::audit::{Log, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::credentials;
 use crate::error::Chain;
 use crate::metrics::Metrics;
 use crate::proxy::connection::{self, Dialers, End};
+use crate::proxy::health::Health;
 use crate::proxy::listener::{Listener, Unlistenable};
+use crate::proxy::rounds::Rounds;
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
@@ -85,6 +88,9 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
     let shared = Arc::new(Context {
         rules,
         served: Served::default(),
+        credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
+        health: Health::default(),
+        rounds: Rounds::default(),
         audit: log,
         metrics,
         clock: Clock::SYSTEM,

@@ -12,7 +12,7 @@
 mod tests;
 
 use crate::reference::Reference;
-use crate::rules::rule::normal;
+use crate::rules::place::normal;
 use std::borrow::Cow;
 use wildmatch::WildMatch;
 
