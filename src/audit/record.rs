@@ -33,7 +33,8 @@ pub struct Record {
     pub api: &'static str,
     /// How it ended.
     pub outcome: Outcome,
-    /// The gRPC status the caller was answered with; null where it did not wait for one.
+    /// The gRPC status the caller was answered with, but for the account of the attempts at the end of its message; null
+    /// where the caller did not wait for one.
     pub status: Option<Status>,
     /// What the runtime calls the image it pulled.
     #[serde(serialize_with = "shortened_option")]
@@ -105,7 +106,7 @@ pub struct Attempt {
     /// Whose credentials it could ask to be shown: `none`, `call` (those that came with the call), or the name of the
     /// target's source.
     pub credentials: String,
-    /// Why the source had none to give, though it should have; null where all was well.
+    /// Why the target's source could not be asked for some; null where all was well.
     #[serde(serialize_with = "shortened_option")]
     pub credentials_error: Option<String>,
     /// What came back; null where the caller did not wait for it.

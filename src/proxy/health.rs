@@ -59,14 +59,16 @@ const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
 // === impl Health ===
 
 impl Health {
-    /// The substitutes in the order in which to ask for them: as they are, those of targets in trouble last.
-    pub fn order<'a>(&self, substitutes: &'a [Substitute]) -> Vec<&'a Substitute> {
+    /// The substitutes in the order in which to ask for them, and whether their targets are in trouble: those that are come
+    /// last.
+    pub fn order<'a>(&self, substitutes: &'a [Substitute]) -> Vec<(&'a Substitute, bool)> {
         let troubles = self.troubles();
         let now = Instant::now();
-        let mut order: Vec<_> = substitutes.iter().collect();
-        order.sort_by_key(|substitute| {
+        let is_in_trouble = |substitute: &Substitute| {
             troubles.get(substitute.target.place.as_str()).is_some_and(|trouble| now < trouble.until)
-        });
+        };
+        let mut order: Vec<_> = substitutes.iter().map(|substitute| (substitute, is_in_trouble(substitute))).collect();
+        order.sort_by_key(|(_, is_in_trouble)| *is_in_trouble);
         order
     }
 
@@ -125,7 +127,7 @@ mod tests {
     }
 
     fn order(health: &Health) -> Vec<String> {
-        health.order(&substitutes()).into_iter().map(|substitute| substitute.target.to_string()).collect()
+        health.order(&substitutes()).into_iter().map(|(substitute, _)| substitute.target.to_string()).collect()
     }
 
     #[tokio::test(start_paused = true)]

@@ -99,3 +99,6 @@ impl Context {
 
 /// The shared context, as every layer holds it.
 pub type Shared = Arc<Context>;
+
+#[cfg(test)]
+mod tests;

@@ -31,26 +31,14 @@ pub struct Pending {
 struct Current {
     since: Instant,
     image: String,
-    shown: Shown,
+    credentials: String,
+    credentials_error: Option<String>,
 }
 
-/// Whose credentials a registry can ask to be shown.
-#[derive(Debug, Clone)]
-pub enum Shown {
-    /// Nobody's.
-    Nothing,
-    /// Those that came with the call.
-    TheCalls,
-    /// Those of the source of this name.
-    Those(String),
-    /// Nobody's, since the source of this name could not be asked.
-    None {
-        /// The source's name.
-        source: String,
-        /// Why it could not.
-        error: String,
-    },
-}
+/// Nobody's credentials.
+pub const NONE: &str = "none";
+/// Those that came with the call.
+pub const CALL: &str = "call";
 
 /// Where the record of a pull is.
 #[derive(Debug)]
@@ -78,13 +66,21 @@ impl Pending {
 
     /// Notes that `image` is asked for.
     pub fn begin(&mut self, image: &str) {
-        self.current = Some(Current { since: Instant::now(), image: image.to_owned(), shown: Shown::Nothing });
+        let (credentials, credentials_error) = (NONE.to_owned(), None);
+        self.current = Some(Current { since: Instant::now(), image: image.to_owned(), credentials, credentials_error });
     }
 
-    /// Notes whose credentials go with it.
-    pub fn shows(&mut self, shown: Shown) {
+    /// Notes whose credentials go with it, as [`audit::Attempt`] has them.
+    pub fn shows(&mut self, credentials: &str) {
         if let Some(current) = &mut self.current {
-            current.shown = shown;
+            credentials.clone_into(&mut current.credentials);
+        }
+    }
+
+    /// Notes why its own do not.
+    pub fn lacks(&mut self, error: String) {
+        if let Some(current) = &mut self.current {
+            current.credentials_error = Some(error);
         }
     }
 
@@ -94,13 +90,8 @@ impl Pending {
     }
 
     fn attempt(&mut self, status: Option<audit::Status>, reused: bool) {
-        let Some(Current { since, image, shown }) = self.current.take() else { return };
-        let (credentials, credentials_error) = match shown {
-            Shown::Nothing => ("none".to_owned(), None),
-            Shown::TheCalls => ("call".to_owned(), None),
-            Shown::Those(source) => (source, None),
-            Shown::None { source, error } => (source, Some(error)),
-        };
+        let Some(current) = self.current.take() else { return };
+        let Current { since, image, credentials, credentials_error } = current;
         let duration = since.elapsed();
         self.attempts.push(audit::Attempt { image, credentials, credentials_error, status, reused, duration });
     }

@@ -7,7 +7,7 @@ use super::answer::{Answer, Refusal};
 use super::health;
 use super::message::{self, Read, Unread};
 use super::names::edited;
-use super::pending::{Pending, Shown};
+use super::pending::{self, Pending};
 use super::rounds::Fingerprint;
 use super::{Answering, Below, Fault, Shared, deadline};
 use crate::audit::{Event, Outcome};
@@ -53,13 +53,15 @@ struct Round<S> {
 
 /// Somebody to ask.
 enum Stop {
-    Target(Substitute),
+    /// And whether it could not be reached lately.
+    Target(Substitute, bool),
     /// The registry that the image is named by.
     Original,
 }
 
 /// How long a target may take while there are others: a mirror that accepts and then says nothing would be waited for
-/// for ever, since the kubelet sets a pull no limit. The last one has none: a large image on a slow line is no fault.
+/// for ever, since the kubelet sets a pull no limit, and most often pulls one image at a time. The last one that is not
+/// known to be in trouble has none: a large image on a slow line is no fault.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What CRI has a runtime begin its message with where a signature is missing or wrong. Another registry with the same
@@ -144,7 +146,7 @@ async fn observe<S: Below>(
 ) -> Result<Response<Body>, Fault> {
     let image = pending.pull.image.clone();
     pending.begin(&image);
-    pending.shows(if pending.pull.has_credentials() { Shown::TheCalls } else { Shown::Nothing });
+    pending.shows(if pending.pull.has_credentials() { pending::CALL } else { pending::NONE });
     let response = inner.oneshot(Request::from_parts(head, read.into_body())).await;
     let answer = Answer::read(response, shared.message_limit).await;
     pending.end(&answer, false);
@@ -161,24 +163,30 @@ async fn observe<S: Below>(
 impl<S: Below> Round<S> {
     async fn make(mut self) -> Result<Response<Body>, Fault> {
         let substitutes = &self.pending.pull.substitutes;
-        let mut stops: Vec<_> = self.shared.health.order(substitutes).into_iter().cloned().map(Stop::Target).collect();
+        let targets = self.shared.health.order(substitutes).into_iter();
+        let mut stops: Vec<_> = targets.map(|(target, in_trouble)| Stop::Target(target.clone(), in_trouble)).collect();
         if self.pending.pull.rule.on_failure == OnFailure::Original {
             stops.push(Stop::Original);
         }
-        let others_follow = |number: usize| number.saturating_add(1) < stops.len();
         // The registry that the rule names first is the one to know why an image can't be had.
         let first = substitutes.first().map(|first| first.image.clone()).unwrap_or_default();
         let mut told: Option<Answer> = None;
-        for (number, stop) in stops.iter().enumerate() {
+        let mut rest = stops.as_slice();
+        while let Some((stop, others)) = rest.split_first() {
+            rest = others;
             let answer = match stop {
-                Stop::Target(substitute) => self.ask(substitute, others_follow(number)).await?,
+                Stop::Target(substitute, in_trouble) => {
+                    let better_follow = others.iter().any(|other| !matches!(other, Stop::Target(_, true)));
+                    let usual = better_follow || (*in_trouble && stops.len() > 1);
+                    self.ask(substitute, usual.then_some(PATIENCE)).await?
+                }
                 Stop::Original => self.fall_back().await?,
             };
             if answer.code() == Code::Ok {
                 return self.served(answer).await;
             }
             let is_last = self.is_last(&answer);
-            let is_first = matches!(stop, Stop::Target(substitute) if substitute.image == first);
+            let is_first = matches!(stop, Stop::Target(substitute, _) if substitute.image == first);
             if told.is_none() || is_first {
                 told = Some(answer);
             }
@@ -193,11 +201,11 @@ impl<S: Below> Round<S> {
         }
     }
 
-    /// One target: what its registry, or the way to it, said.
-    async fn ask(&mut self, substitute: &Substitute, others_follow: bool) -> Result<Answer, Fault> {
+    /// One target: what its registry, or the way to it, said. `usual` is how long it may take, unless it says so itself.
+    async fn ask(&mut self, substitute: &Substitute, usual: Option<Duration>) -> Result<Answer, Fault> {
         self.pending.begin(&substitute.image);
         self.asked = None;
-        let limit = substitute.target.timeout.or_else(|| others_follow.then_some(PATIENCE));
+        let limit = substitute.target.timeout.or(usual);
         let asked = self.ask_in_its_own_time(substitute);
         let (answer, reused) = match limit {
             None => asked.await?,
@@ -244,7 +252,7 @@ impl<S: Below> Round<S> {
         self.pending.falls_back();
         let (request, image) = (self.pending.pull.as_asked().clone(), self.pending.pull.image.clone());
         self.pending.begin(&image);
-        self.pending.shows(if self.pending.pull.has_credentials() { Shown::TheCalls } else { Shown::Nothing });
+        self.pending.shows(if self.pending.pull.has_credentials() { pending::CALL } else { pending::NONE });
         let answer = self.send(&request).await;
         self.pending.end(&answer, false);
         Ok(answer)
@@ -264,25 +272,15 @@ impl<S: Below> Round<S> {
     /// registry may want no credentials, and if it does, it says so.
     async fn credential(&mut self, substitute: &Substitute) -> Option<Credential> {
         let came = self.pending.pull.has_credentials() && substitute.shows_what_came();
-        let otherwise = if came { Shown::TheCalls } else { Shown::Nothing };
-        let Credentials::Source(source) = &substitute.target.credentials else {
-            self.pending.shows(otherwise);
-            return None;
-        };
+        self.pending.shows(if came { pending::CALL } else { pending::NONE });
+        let Credentials::Source(source) = &substitute.target.credentials else { return None };
         let reference = Reference::parse(&substitute.image).ok()?;
         match self.shared.credentials.find(source, reference).await {
-            Ok(Some(credential)) => {
-                self.pending.shows(Shown::Those(source.clone()));
-                Some(credential)
-            }
-            Ok(None) => {
-                self.pending.shows(otherwise);
-                None
-            }
+            Ok(found) => found.inspect(|_| self.pending.shows(source)),
             Err(error) => {
                 let error = Chain(&error).to_string();
                 tracing::warn!(error, image.after = substitute.image, "Pulling without credentials");
-                self.pending.shows(Shown::None { source: source.clone(), error });
+                self.pending.lacks(error);
                 None
             }
         }
