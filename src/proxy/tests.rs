@@ -79,7 +79,7 @@ async fn asked(shared: &Shared, registries: &'static [(&'static str, Registry)])
                 Some((_, Registry::Stalls)) => std::future::pending().await,
                 Some((_, Registry::IsDown)) => Ok(answer("2", "dial tcp: connection refused")),
                 Some((_, Registry::IsSlow)) => {
-                    tokio::time::sleep(PATIENCE * 2).await;
+                    tokio::time::sleep(PATIENCE.saturating_mul(2)).await;
                     Ok(answer("0", ""))
                 }
                 None => Ok(answer("5", "no such image")),
