@@ -20,6 +20,28 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy
     Serve(Serve),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// What can be done with the configuration. Nothing of it changes anything.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Tell every mistake in it, with its place
+    Check(ConfigFile),
+    /// Show what holds, as a file that says the same, and where each value is from
+    Show(ConfigFile),
+    /// Write a JSON Schema of it, for editors
+    Schema,
+}
+
+/// A configuration file, with the drop-ins that belong to it.
+#[derive(Debug, Default, Args)]
+pub struct ConfigFile {
+    /// The file; the `*.toml` in FILE.d beside it (repoint.d for repoint.toml) go before it
+    /// [default: /etc/repoint/repoint.toml, where there is one]
+    pub file: Option<PathBuf>,
 }
 
 /// Options of `serve`. Each goes before what the configuration file says.
@@ -40,7 +62,7 @@ pub struct Serve {
 }
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, all of whose mistakes are told.
 RUST_LOG sets what is logged to standard error (default: info).";
 
 #[cfg(test)]

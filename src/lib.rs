@@ -15,9 +15,9 @@
 //!
 //! | floor | modules | |
 //! |--:|---|---|
-//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`clock`], [`metrics`] | what knows nothing of the rest |
+//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`output`], [`clock`], [`metrics`] | what knows nothing of the rest |
 //! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
-//! | 2 | [`rewrite`], [`audit`], [`credentials`] | the two together: new bytes, records, and what a target asks for |
+//! | 2 | [`rewrite`], [`credentials`], [`audit`] | the two together: new bytes, whose credentials, and records |
 //! | 3 | [`runtime`] | the far side |
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`] | settings for all of these |
@@ -42,6 +42,7 @@ pub mod daemon;
 pub mod error;
 pub mod exit;
 pub mod metrics;
+pub mod output;
 pub mod proxy;
 pub mod reference;
 pub mod rewrite;

@@ -140,10 +140,10 @@ fn the_socket_is_never_wider_than_that_whatever_the_umask() {
 #[tokio::test]
 async fn a_configuration_that_is_wrong_is_told_with_its_place_before_anything_is_made() {
     for (settings, expected) in [
-        ("lissen = \"/run/x.sock\"", "/repoint.toml:2:1: `lissen`: unknown field `lissen`, expected one of"),
-        ("runtime_wait = 5", "/repoint.toml:2:16: `runtime_wait`: invalid type: integer `5`, expected a string"),
-        ("runtime_wait = \"5\"", "/repoint.toml:2:16: `runtime_wait`: expected a time such as \"5s\""),
-        ("runtime_wait = ", "/repoint.toml:2:16: "),
+        ("lissen = \"/run/x.sock\"", "/repoint.toml:3:1: `lissen`: unknown field `lissen`, expected one of"),
+        ("runtime_wait = 5", "/repoint.toml:3:16: `runtime_wait`: invalid type: integer `5`, expected a string"),
+        ("runtime_wait = \"5\"", "/repoint.toml:3:16: `runtime_wait`: expected a time such as \"5s\""),
+        ("runtime_wait = ", "/repoint.toml:3:16: "),
     ] {
         let (directory, setup) = place();
         let said = refused(setup.settings(settings), 3);

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod config;
 pub mod serve;
 
 use crate::args::{Cli, Command};
@@ -25,6 +26,7 @@ impl Failure {
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Command::Serve(options) => serve::run(&options),
+        Command::Config(command) => config::run(&command),
     };
     match outcome {
         Ok(()) => Exit::Done,

@@ -14,8 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 ///
 /// When the configuration is wrong, or the service can't start.
 pub fn run(options: &Serve) -> Result<(), Failure> {
-    let wrong = |error| Failure::new(Exit::Configuration, error);
-    let source = config::load(options.config.as_deref()).map_err(wrong)?;
+    let source = config::load(options.config.as_deref());
     let settings = config::settings(options, &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
     log();
     // One thread. A call is passed along by tasks that wait for each other: with more, each step wakes another thread, which

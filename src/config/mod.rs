@@ -1,14 +1,31 @@
 //! From what is said to what holds, through three gates, each a type; only the last travels.
 //!
-//! 1. *Said*: what the file says, in TOML ([`file::Said`]). Unknown keys are errors.
-//! 2. *Merged*: what the command line says goes before it, and defaults fill what nobody said.
-//! 3. *Checked*: [`Settings`], made of the settings types that the rooms own ([`check`]).
+//! 1. *Said*: what each file says, in TOML, every value with its place ([`said::Said`]). [`parse`] reads it by the one
+//!    table of [`keys`] and goes on after a mistake.
+//! 2. *Merged*: the file and its drop-ins together ([`source::Source`]). A later file goes before an earlier one.
+//! 3. *Checked*: flags go before files, defaults fill what nobody said, and it makes sense: [`Settings`], made of the
+//!    settings types that the rooms own ([`check`]).
+//!
+//! What is wrong is collected on the way, in all files and at all gates, and told at once ([`Mistakes`]). [`show`] writes
+//! what holds as a file that says the same; [`schema`] describes the keys to editors.
 
 pub mod check;
-pub mod file;
+pub mod keys;
+pub mod mistake;
+pub mod page;
+pub mod parse;
+pub mod place;
+pub mod reader;
+pub mod said;
+pub mod schema;
+pub mod show;
+pub mod source;
+pub mod value;
 
-pub use check::{Settings, settings};
-pub use file::{Invalid, Place, load};
+pub use check::{Settings, settings, warnings};
+pub use mistake::{Mistake, Mistakes};
+pub use place::{Place, Placed};
+pub use source::{Source, load};
 
 #[cfg(test)]
 mod tests;

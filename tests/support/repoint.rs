@@ -134,7 +134,8 @@ impl Setup {
     fn file(&self) -> String {
         let Self { settings, tables, .. } = self;
         let audit = self.directory.join("audit.jsonl");
-        format!("node = \"node-1\"\n{settings}[audit]\nfile = {audit:?}\n{tables}")
+        let state = self.directory.join("state");
+        format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{tables}")
     }
 }
 

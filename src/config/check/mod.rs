@@ -1,0 +1,134 @@
+//! Defaults, and whether it all makes sense together. Every mistake is told, not just the first.
+
+mod credentials;
+mod rules;
+mod warnings;
+
+pub use warnings::warnings;
+
+use super::mistake::{Mistake, Mistakes};
+use super::place::Placed;
+use super::said::Said;
+use super::source::Source;
+use crate::args::Serve;
+use crate::audit;
+use crate::credentials::Source as CredentialSource;
+use crate::rules::Table;
+use crate::runtime::{self, Address, Endpoint};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What holds.
+#[derive(Debug)]
+pub struct Settings {
+    /// The socket to listen on.
+    pub listen: Address,
+    /// The socket for metrics.
+    pub admin: Address,
+    /// How to reach the runtime.
+    pub runtime: runtime::Settings,
+    /// Where the audit log goes.
+    pub audit: audit::Settings,
+    /// The node's name.
+    pub node: String,
+    /// The largest message that is read, in bytes.
+    pub message_limit: usize,
+    /// The directory for what has to outlive a restart.
+    pub state: PathBuf,
+    /// Where credentials come from, by the names that targets use.
+    pub credentials: Vec<(String, CredentialSource)>,
+    /// The rules.
+    pub rules: Table,
+}
+
+/// The socket the kubelet is pointed to.
+pub const LISTEN: &str = "unix:///run/repoint/repoint.sock";
+/// The audit log.
+pub const AUDIT_FILE: &str = "/var/log/repoint/audit.jsonl";
+/// What has to outlive a restart.
+pub const STATE: &str = "/var/lib/repoint";
+/// What a kubelet accepts of one message; runtimes send it no more.
+pub const MESSAGE_LIMIT: usize = 16 << 20;
+/// A restart of containerd takes two or three seconds; the kubelet exits if its very first call fails.
+pub const RUNTIME_WAIT: Duration = Duration::from_secs(5);
+
+/// An address, and the place in a file that it is from; `None` where a flag or nobody said it.
+type Socket<'a> = (Address, Option<&'a Placed<Address>>);
+
+/// What the files and the command line come to.
+///
+/// # Errors
+///
+/// With every mistake there is, those of reading among them.
+pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
+    let mut mistakes = source.mistakes.clone();
+    let said = &source.said;
+    let listen = socket("listen", flags.listen.as_deref(), said.listen.as_ref(), &mut mistakes);
+    let runtime = socket("runtime", flags.runtime.as_deref(), said.runtime.as_ref(), &mut mistakes);
+    let image = socket("image_endpoint", flags.image_endpoint.as_deref(), said.image_endpoint.as_ref(), &mut mistakes);
+    let listen = listen.map(|(listen, _)| listen).or_else(|| LISTEN.parse().ok());
+    for (key, other) in [("runtime", &runtime), ("image_endpoint", &image)] {
+        let what = "this is the socket that repoint itself listens on: name the container runtime's";
+        match other {
+            Some((address, Some(said))) if Some(address) == listen.as_ref() => {
+                mistakes.push(Mistake::at_key(said.place.clone(), key, what));
+            }
+            Some((address, None)) if Some(address) == listen.as_ref() => mistakes.push(Mistake::in_flag(key, what)),
+            Some(_) | None => {}
+        }
+    }
+    if let Some(admin) = said.admin.as_ref().filter(|admin| Some(&admin.value) == listen.as_ref()) {
+        let what = "this is the socket that the kubelet is pointed to: metrics need one of their own";
+        mistakes.push(Mistake::at_key(admin.place.clone(), "admin", what));
+    }
+    // Beside the other one, wherever that is: two that run side by side do not meet.
+    let beside = || listen.as_ref().map(|listen| listen.beside("admin.sock"));
+    let admin = said.admin.as_ref().map(|admin| admin.value.clone()).or_else(beside);
+    let credentials = credentials::sources(&said.credentials, &mut mistakes);
+    let rules = rules::table(source, &mut mistakes);
+    let address = |found: Option<Socket<'_>>| found.map(|(address, _)| address);
+    match (listen, admin, rules) {
+        (Some(listen), Some(admin), Some(rules)) if mistakes.is_empty() => Ok(Settings {
+            listen,
+            admin,
+            runtime: runtime::Settings {
+                runtime: address(runtime).map(Endpoint::At).unwrap_or_default(),
+                image: address(image),
+                hold: said.runtime_wait.as_ref().map_or(RUNTIME_WAIT, |wait| wait.value),
+            },
+            audit: audit_settings(said),
+            node: said.node.as_ref().map_or_else(hostname, |node| node.value.clone()),
+            message_limit: said.message_limit_bytes.as_ref().map_or(MESSAGE_LIMIT, |limit| limit.value),
+            state: said.state.as_ref().map_or_else(|| STATE.into(), |state| state.value.clone()),
+            credentials,
+            rules,
+        }),
+        _ => Err(Mistakes::new(mistakes)),
+    }
+}
+
+/// A flag goes before what files say.
+fn socket<'a>(
+    key: &'static str,
+    flag: Option<&str>,
+    said: Option<&'a Placed<Address>>,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Socket<'a>> {
+    let Some(flag) = flag else { return said.map(|said| (said.value.clone(), Some(said))) };
+    match flag.parse::<Address>() {
+        Ok(address) => Some((address, None)),
+        Err(error) => {
+            mistakes.push(Mistake::in_flag(key, error));
+            None
+        }
+    }
+}
+
+fn audit_settings(said: &Said) -> audit::Settings {
+    let file = said.audit.file.as_ref().map_or_else(|| AUDIT_FILE.into(), |file| file.value.clone());
+    audit::Settings { file }
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,29 @@
+//! What makes sense, and was perhaps not meant all the same.
+
+use super::Settings;
+use crate::config::mistake::Mistake;
+use crate::config::reader::segment;
+use crate::config::source::Source;
+use crate::rules::Credentials;
+
+/// What one may want to look at again.
+pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
+    let mut warnings = Vec::new();
+    let targets = || settings.rules.rules().iter().flat_map(|rule| &rule.targets);
+    for said in &source.said.credentials {
+        let name = &said.name.value;
+        if !targets().any(|target| matches!(&target.credentials, Credentials::Source(used) if used == name)) {
+            let key = format!("credentials.{}", segment(name));
+            warnings.push(Mistake::at_key(said.name.place.clone(), key, "no target uses it"));
+        }
+    }
+    for said in &source.said.rules {
+        let name = &said.name.value;
+        if settings.rules.rules().iter().any(|rule| rule.builtin && rule.name == *name) {
+            let key = format!("rules.{}.name", segment(name));
+            let what = "a built-in rule goes by this name, too: records can't tell them apart";
+            warnings.push(Mistake::at_key(said.name.place.clone(), key, what));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,410 @@
+//! Every key, once: what the reader takes, what a misspelt key is compared with, and what `config schema` describes.
+
+use super::mistake::list;
+use crate::rules::{Action, OnFailure, builtin};
+
+/// The keys of a table.
+#[derive(Debug)]
+pub struct Table {
+    /// Where it is, as one tells people.
+    pub at: &'static str,
+    /// The keys.
+    pub keys: &'static [Key],
+    /// Keys of which exactly one is said.
+    pub one_of: &'static [&'static str],
+}
+
+/// A key.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// What holds where it is not said.
+    pub unsaid: Unsaid,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+/// What holds where a key is not said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsaid {
+    /// It has to be said.
+    Required,
+    /// This value, as TOML.
+    Default(&'static str),
+    /// No one value: this.
+    Unset(&'static str),
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Text that is not empty.
+    Name,
+    /// The name of a file in the directory of a service's credentials.
+    FileName,
+    /// A unix socket.
+    Socket,
+    /// An absolute path.
+    Path,
+    /// A time, none at all too.
+    Wait,
+    /// A time that is longer than none.
+    Time,
+    /// A whole number, with both ends.
+    Number(usize, usize),
+    /// A share in percent.
+    Percent,
+    /// A day or a moment.
+    Moment,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// The name of a built-in rule.
+    Alias,
+    /// A pattern of image references.
+    Pattern,
+    /// A registry, with an optional path.
+    Location,
+    /// A pattern of namespaces.
+    Namespace,
+    /// A target of a rule: a location, or a table that has one.
+    Target(&'static Table),
+    /// Any number of these.
+    List(&'static Self),
+    /// Names and their values.
+    Variables,
+    /// One table.
+    Table(&'static Table),
+    /// Tables that are called by a name.
+    Named(&'static Table),
+    /// Tables in an order.
+    Tables(&'static Table),
+}
+
+/// With less than one byte nothing would be read, and so nothing substituted; more than a gibibyte is no message.
+pub const LIMITS: (usize, usize) = (1, 1 << 30);
+
+/// What stands for the value of a variable where it is shown: it may be a secret.
+pub const HIDDEN: &str = "…";
+
+const NOTHING: &[&str] = &[];
+
+/// The top of a file.
+pub const TOP: Table = Table {
+    at: "at the top of a file, before the first `[table]`",
+    one_of: NOTHING,
+    keys: &[
+        Key {
+            name: "listen",
+            kind: Kind::Socket,
+            unsaid: Unsaid::Default("\"unix:///run/repoint/repoint.sock\""),
+            about: "The socket that the kubelet is pointed to.",
+        },
+        Key {
+            name: "admin",
+            kind: Kind::Socket,
+            unsaid: Unsaid::Unset("admin.sock, beside `listen`"),
+            about: "The socket for metrics.",
+        },
+        Key {
+            name: "runtime",
+            kind: Kind::Socket,
+            unsaid: Unsaid::Unset("whichever of the usual sockets answers"),
+            about: "The container runtime's socket.",
+        },
+        Key {
+            name: "image_endpoint",
+            kind: Kind::Socket,
+            unsaid: Unsaid::Unset("the runtime's"),
+            about: "The socket for image calls, if another than the runtime's.",
+        },
+        Key {
+            name: "node",
+            kind: Kind::Name,
+            unsaid: Unsaid::Unset("the host name"),
+            about: "The node's name in audit records.",
+        },
+        Key {
+            name: "runtime_wait",
+            kind: Kind::Wait,
+            unsaid: Unsaid::Default("\"5s\""),
+            about: "How long a call waits for a runtime that is not there before it fails with UNAVAILABLE.",
+        },
+        Key {
+            name: "message_limit_bytes",
+            kind: Kind::Number(LIMITS.0, LIMITS.1),
+            unsaid: Unsaid::Default("16777216"),
+            about: "The largest message that is read. A larger one is passed on as it came.",
+        },
+        Key {
+            name: "state",
+            kind: Kind::Path,
+            unsaid: Unsaid::Default("\"/var/lib/repoint\""),
+            about: "The directory for what has to outlive a restart.",
+        },
+        Key {
+            name: "builtin_rules",
+            kind: Kind::List(&Kind::Alias),
+            unsaid: Unsaid::Default("[\"k8s.gcr.io\"]"),
+            about: "The built-in rules that are on.",
+        },
+        Key {
+            name: "audit",
+            kind: Kind::Table(&AUDIT),
+            unsaid: Unsaid::Unset("the defaults of its keys"),
+            about: "The audit log.",
+        },
+        Key {
+            name: "credentials",
+            kind: Kind::Named(&CREDENTIALS),
+            unsaid: Unsaid::Unset("no sources"),
+            about: "Sources of credentials, by names that targets use.",
+        },
+        Key {
+            name: "rules",
+            kind: Kind::Tables(&RULE),
+            unsaid: Unsaid::Unset("the built-in rules alone"),
+            about: "Rules, of which the one with the longest match decides.",
+        },
+    ],
+};
+
+/// `[audit]`.
+pub const AUDIT: Table = Table {
+    at: "in `[audit]`",
+    one_of: NOTHING,
+    keys: &[Key {
+        name: "file",
+        kind: Kind::Path,
+        unsaid: Unsaid::Default("\"/var/log/repoint/audit.jsonl\""),
+        about: "Where the records go, one line of JSON each.",
+    }],
+};
+
+/// `[credentials.NAME]`.
+pub const CREDENTIALS: Table = Table {
+    at: "in `[credentials.NAME]`",
+    one_of: &["docker_config", "provider", "systemd"],
+    keys: &[
+        Key {
+            name: "docker_config",
+            kind: Kind::Path,
+            unsaid: Unsaid::Unset("another source"),
+            about: "A docker `config.json`, with the credential helpers that it names.",
+        },
+        Key {
+            name: "provider",
+            kind: Kind::Path,
+            unsaid: Unsaid::Unset("another source"),
+            about: "A credential provider plugin, as the kubelet runs them.",
+        },
+        Key {
+            name: "args",
+            kind: Kind::List(&Kind::Text),
+            unsaid: Unsaid::Default("[]"),
+            about: "The provider's arguments.",
+        },
+        Key {
+            name: "env",
+            kind: Kind::Variables,
+            unsaid: Unsaid::Default("{}"),
+            about: "What the provider has in its environment besides repoint's own.",
+        },
+        Key {
+            name: "cache",
+            kind: Kind::Wait,
+            unsaid: Unsaid::Default("\"0s\""),
+            about: "How long an answer of the provider's holds that does not say so itself.",
+        },
+        Key {
+            name: "systemd",
+            kind: Kind::FileName,
+            unsaid: Unsaid::Unset("another source"),
+            about: "A credential of the service's (`LoadCredential=`): a docker `config.json`, or one line `user:password`.",
+        },
+        Key {
+            name: "timeout",
+            kind: Kind::Time,
+            unsaid: Unsaid::Default("\"10s\""),
+            about: "How long a provider or a credential helper has to answer.",
+        },
+    ],
+};
+
+/// One of `[[rules]]`.
+pub const RULE: Table = Table {
+    at: "in `[[rules]]`",
+    one_of: NOTHING,
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Name,
+            unsaid: Unsaid::Required,
+            about: "What records, logs and metrics call it.",
+        },
+        Key {
+            name: "match",
+            kind: Kind::List(&Kind::Pattern),
+            unsaid: Unsaid::Required,
+            about: "What it applies to: a registry, or a registry and a path prefix. `*.` in front stands for any subdomain.",
+        },
+        Key {
+            name: "exclude",
+            kind: Kind::List(&Kind::Pattern),
+            unsaid: Unsaid::Default("[]"),
+            about: "What it does not apply to all the same.",
+        },
+        Key {
+            name: "namespaces",
+            kind: Kind::List(&Kind::Namespace),
+            unsaid: Unsaid::Default("[]"),
+            about: "The namespaces of pods whose pulls it is about; empty, all. `*` is any text, `?` one character.",
+        },
+        Key {
+            name: "exclude_namespaces",
+            kind: Kind::List(&Kind::Namespace),
+            unsaid: Unsaid::Default("[]"),
+            about: "The namespaces that it is not about.",
+        },
+        Key {
+            name: "action",
+            kind: Kind::Choice(ACTIONS),
+            unsaid: Unsaid::Default("\"rewrite\""),
+            about: "Whether a pull is made from a target, made as asked and recorded, or refused.",
+        },
+        Key {
+            name: "percent",
+            kind: Kind::Percent,
+            unsaid: Unsaid::Default("100"),
+            about: "On this share of the nodes the action is taken; on the others it observes.",
+        },
+        Key {
+            name: "from",
+            kind: Kind::Moment,
+            unsaid: Unsaid::Unset("at any time"),
+            about: "From this day (00:00 UTC) or moment on the action is taken; before, it observes.",
+        },
+        Key {
+            name: "targets",
+            kind: Kind::List(&Kind::Target(&TARGET)),
+            unsaid: Unsaid::Default("[]"),
+            about: "What takes the place of the part that was matched, in the order in which they are tried. At least one, where the action is `rewrite`.",
+        },
+        Key {
+            name: "on_failure",
+            kind: Kind::Choice(ON_FAILURE),
+            unsaid: Unsaid::Default("\"fail\""),
+            about: "Whether a pull that no target served fails, or is tried as it was asked for.",
+        },
+    ],
+};
+
+/// A target that is a table.
+pub const TARGET: Table = Table {
+    at: "in a target, such as `{ location = \"mirror.example.com\", timeout = \"2m\" }`",
+    one_of: NOTHING,
+    keys: &[
+        Key {
+            name: "location",
+            kind: Kind::Location,
+            unsaid: Unsaid::Required,
+            about: "A registry, or a registry and a path prefix.",
+        },
+        Key {
+            name: "credentials",
+            kind: Kind::Name,
+            unsaid: Unsaid::Default("\"none\""),
+            about: "Whose credentials it is shown: `none`, those that came with the call (`forward`), or those of a `[credentials.NAME]`.",
+        },
+        Key {
+            name: "timeout",
+            kind: Kind::Time,
+            unsaid: Unsaid::Unset("as long as the caller waits"),
+            about: "How long it may take.",
+        },
+    ],
+};
+
+/// All tables.
+pub const TABLES: [&Table; 5] = [&TOP, &AUDIT, &RULE, &CREDENTIALS, &TARGET];
+
+const ACTIONS: &[&str] = &[Action::Rewrite.as_str(), Action::Observe.as_str(), Action::Deny.as_str()];
+const ON_FAILURE: &[&str] = &[OnFailure::Fail.as_str(), OnFailure::Original.as_str()];
+
+// === impl Table ===
+
+impl Table {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// What was expected, for one who wrote something else.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Text => "a string".to_owned(),
+            Self::Name => "a string that is not empty".to_owned(),
+            Self::FileName => "the name of a credential, such as \"harbor\"".to_owned(),
+            Self::Socket => "a unix socket, such as \"unix:///run/containerd/containerd.sock\"".to_owned(),
+            Self::Path => "an absolute path".to_owned(),
+            Self::Wait => "a time such as \"5s\" or \"500ms\"".to_owned(),
+            Self::Time => "a time such as \"10s\" or \"2m\", longer than none".to_owned(),
+            Self::Number(least, most) => format!("a number from {least} to {most}"),
+            Self::Percent => "a number from 0 to 100, with two decimals at most".to_owned(),
+            Self::Moment => "a day such as 2026-12-01, or a moment such as 2026-12-01T08:00:00Z".to_owned(),
+            Self::Choice(words) => format!("one of {}", list(words)),
+            Self::Alias => "the name of a built-in rule".to_owned(),
+            Self::Pattern => "a registry, or a registry and a path, such as \"k8s.gcr.io\"".to_owned(),
+            Self::Location => "a registry, or a registry and a path, such as \"mirror.example.com/k8s\"".to_owned(),
+            Self::Namespace => "a namespace, or a pattern such as \"team-*\"".to_owned(),
+            Self::Target(_) => "a string such as \"mirror.example.com/k8s\", or a table with `location`".to_owned(),
+            Self::List(item) => format!("a list such as [{}]", item.example()),
+            Self::Variables => "a table of strings, such as { REGION = \"eu\" }".to_owned(),
+            Self::Table(_) => "a table".to_owned(),
+            Self::Named(_) => "tables, each under a name of its own".to_owned(),
+            Self::Tables(_) => "tables, each under a line `[[rules]]`".to_owned(),
+        }
+    }
+
+    /// One that is right, where a list of them is explained.
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Alias | Self::Pattern => "\"k8s.gcr.io\"",
+            Self::Namespace => "\"team-*\"",
+            Self::Location | Self::Target(_) => "\"mirror.example.com/k8s\"",
+            Self::Text | Self::Name => "\"one\", \"two\"",
+            Self::FileName
+            | Self::Socket
+            | Self::Path
+            | Self::Wait
+            | Self::Time
+            | Self::Number(..)
+            | Self::Percent
+            | Self::Moment
+            | Self::Choice(_)
+            | Self::List(_)
+            | Self::Variables
+            | Self::Table(_)
+            | Self::Named(_)
+            | Self::Tables(_) => "",
+        }
+    }
+}
+
+/// The names of the built-in rules.
+pub fn aliases() -> impl Iterator<Item = &'static str> {
+    builtin::ALIASES.iter().map(|alias| alias.name)
+}

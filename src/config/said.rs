@@ -1,0 +1,136 @@
+//! What files say, each value with its place.
+
+use super::place::{Place, Placed};
+use crate::rules::{self, Action, Glob, OnFailure, Pattern, Percent};
+use crate::runtime::Address;
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A list, of which each item has a place, too.
+pub type List<T> = Placed<Vec<Placed<T>>>;
+
+/// What one file says, or several. The keys are explained where they are all together, in [`super::keys`].
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct Said {
+    pub listen: Option<Placed<Address>>,
+    pub admin: Option<Placed<Address>>,
+    pub runtime: Option<Placed<Address>>,
+    pub image_endpoint: Option<Placed<Address>>,
+    pub node: Option<Placed<String>>,
+    pub runtime_wait: Option<Placed<Duration>>,
+    pub message_limit_bytes: Option<Placed<usize>>,
+    pub state: Option<Placed<PathBuf>>,
+    pub builtin_rules: Option<List<String>>,
+    pub audit: SaidAudit,
+    pub credentials: Vec<SaidCredentials>,
+    pub rules: Vec<SaidRule>,
+    /// Whether there are rules besides, of which not even the name could be understood.
+    pub lacks_rules: bool,
+}
+
+/// `[audit]`.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct SaidAudit {
+    pub file: Option<Placed<PathBuf>>,
+}
+
+/// One of `[credentials.NAME]`.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct SaidCredentials {
+    /// The name in its header.
+    pub name: Placed<String>,
+    pub docker_config: Option<Placed<PathBuf>>,
+    pub provider: Option<Placed<PathBuf>>,
+    pub args: Option<List<String>>,
+    pub env: Option<Placed<Vec<(String, String)>>>,
+    pub cache: Option<Placed<Duration>>,
+    pub systemd: Option<Placed<String>>,
+    pub timeout: Option<Placed<Duration>>,
+    /// Whether all that it says could be understood.
+    pub is_sound: bool,
+}
+
+/// One of `[[rules]]`.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct SaidRule {
+    pub name: Placed<String>,
+    pub patterns: Option<List<Pattern>>,
+    pub exclude: Option<List<Pattern>>,
+    pub namespaces: Option<List<Glob>>,
+    pub exclude_namespaces: Option<List<Glob>>,
+    pub action: Option<Placed<Action>>,
+    pub percent: Option<Placed<Percent>>,
+    pub from: Option<Placed<Timestamp>>,
+    pub targets: Option<List<SaidTarget>>,
+    pub on_failure: Option<Placed<OnFailure>>,
+    /// Where its header is.
+    pub place: Place,
+    /// Whether all that it says could be understood.
+    pub is_sound: bool,
+}
+
+/// One of a rule's targets.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct SaidTarget {
+    pub location: Placed<rules::Place>,
+    pub credentials: Option<Placed<String>>,
+    pub timeout: Option<Placed<Duration>>,
+}
+
+// === impl Said ===
+
+impl Said {
+    /// Adds what a later file says: it replaces single keys, and rules and credentials as a whole, by name. A rule keeps
+    /// its turn.
+    pub fn add(&mut self, later: Self) {
+        let Self {
+            listen,
+            admin,
+            runtime,
+            image_endpoint,
+            node,
+            runtime_wait,
+            message_limit_bytes,
+            state,
+            builtin_rules,
+            audit: SaidAudit { file },
+            credentials,
+            rules,
+            lacks_rules,
+        } = later;
+        replace(&mut self.listen, listen);
+        replace(&mut self.admin, admin);
+        replace(&mut self.runtime, runtime);
+        replace(&mut self.image_endpoint, image_endpoint);
+        replace(&mut self.node, node);
+        replace(&mut self.runtime_wait, runtime_wait);
+        replace(&mut self.message_limit_bytes, message_limit_bytes);
+        replace(&mut self.state, state);
+        replace(&mut self.builtin_rules, builtin_rules);
+        replace(&mut self.audit.file, file);
+        replace_by_name(&mut self.credentials, credentials, |source| &source.name.value);
+        replace_by_name(&mut self.rules, rules, |rule| &rule.name.value);
+        self.lacks_rules |= lacks_rules;
+    }
+}
+
+fn replace<T>(earlier: &mut Option<T>, later: Option<T>) {
+    if later.is_some() {
+        *earlier = later;
+    }
+}
+
+fn replace_by_name<T>(earlier: &mut Vec<T>, later: Vec<T>, name: fn(&T) -> &str) {
+    for one in later {
+        match earlier.iter_mut().find(|other| name(other) == name(&one)) {
+            Some(same) => *same = one,
+            None => earlier.push(one),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Which files there are, and what they say together.
+
+use super::mistake::Mistake;
+use super::parse;
+use super::place::File;
+use super::said::Said;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// Where the file is, if nobody says otherwise. It need not be there.
+pub const DEFAULT: &str = "/etc/repoint/repoint.toml";
+
+/// All files together.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// The file that the others are beside.
+    pub path: PathBuf,
+    /// Whether it is there.
+    pub is_there: bool,
+    /// Those that go before it, the last one first of all.
+    pub drop_ins: Vec<PathBuf>,
+    /// What holds of what they say.
+    pub said: Said,
+    /// What is wrong with any of them.
+    pub mistakes: Vec<Mistake>,
+    /// Whether each could be read and is TOML, so that what is not in them is nowhere.
+    pub is_whole: bool,
+}
+
+/// More than this is no configuration.
+const LARGEST: u64 = 16 << 20;
+
+/// Reads `path`, or the default file where it is there, and the drop-ins beside it.
+pub fn load(path: Option<&Path>) -> Source {
+    let (path, must_exist) = path.map_or_else(|| (Path::new(DEFAULT), false), |path| (path, true));
+    let mut source = Source { path: path.to_owned(), is_whole: true, ..Source::default() };
+    match text(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => {}
+        read => {
+            source.is_there = true;
+            source.add(1, path, read);
+        }
+    }
+    match drop_ins(path) {
+        Ok(found) => source.drop_ins = found,
+        Err((directory, error)) => source.unreadable(2, "directory", &directory, &error),
+    }
+    for (number, path) in source.drop_ins.clone().iter().enumerate() {
+        source.add(number.saturating_add(2), path, text(path));
+    }
+    source
+}
+
+// === impl Source ===
+
+impl Source {
+    /// What a text says that stands nowhere else.
+    #[cfg(test)]
+    pub fn of(path: &str, text: &[u8]) -> Self {
+        let mut source = Self { path: path.into(), is_there: true, is_whole: true, ..Self::default() };
+        source.add(1, Path::new(path), Ok(text.to_owned()));
+        source
+    }
+
+    /// Adds the next file.
+    fn add(&mut self, rank: usize, path: &Path, read: io::Result<Vec<u8>>) {
+        let text = match read.map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => {
+                let end = error.utf8_error().valid_up_to();
+                let valid = String::from_utf8_lossy(error.as_bytes().get(..end).unwrap_or_default()).into_owned();
+                let place = File::new(rank, path, valid).place(&(end..end));
+                self.mistakes.push(Mistake::in_text(place, "here it is no longer valid UTF-8"));
+                self.is_whole = false;
+                return;
+            }
+            Err(error) => return self.unreadable(rank, "file", path, &error),
+        };
+        let (said, mistakes) = parse::file(&File::new(rank, path, text));
+        self.mistakes.extend(mistakes);
+        match said {
+            Some(said) => self.said.add(said),
+            None => self.is_whole = false,
+        }
+    }
+
+    fn unreadable(&mut self, rank: usize, what: &str, path: &Path, error: &io::Error) {
+        let what = format!("cannot read the configuration {what} {}: {error}", path.display());
+        self.mistakes.push(Mistake::in_file(rank, what));
+        self.is_whole = false;
+    }
+}
+
+fn text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = fs::File::open(path)?.take(LARGEST.saturating_add(1)).read_to_end(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
+        Ok(text)
+    } else {
+        Err(io::Error::other("it has more than 16 MiB"))
+    }
+}
+
+/// The drop-ins for `path`: of `repoint.toml`, those in `repoint.d` beside it, in the order of their names. Editors and
+/// package managers leave hidden files and other endings behind; those are not meant.
+fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let Some(stem) = path.file_stem() else { return Ok(Vec::new()) };
+    let mut name = OsString::from(stem);
+    name.push(".d");
+    let directory = path.with_file_name(name);
+    if directory == path {
+        return Ok(Vec::new());
+    }
+    let mut found = match names(&directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err((directory, error)),
+        Ok(found) => found,
+    };
+    found.sort();
+    Ok(found.into_iter().map(|name| directory.join(name)).collect())
+}
+
+fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        let bytes = name.as_encoded_bytes();
+        if bytes.ends_with(b".toml") && !bytes.starts_with(b".") && (kind.is_file() || kind.is_symlink()) {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,138 @@
+//! What is told of what is wrong.
+
+use super::{Serve, Source, mistake, mistakes, settings};
+
+#[test]
+fn a_misspelt_key_is_told_with_line_column_and_what_was_meant() {
+    let told = mistake("listen = \"/run/a.sock\"\n[audit]\n  fil = \"/x\"\n");
+    assert_eq!(told, "/c.toml:3:3: `audit.fil`: there is no such key; did you mean `file`?");
+    let told = mistake("[audit]\ncolour = 1");
+    assert_eq!(told, "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`");
+    let told = mistake("[audit]\nnode = \"x\"");
+    assert!(told.ends_with("it belongs at the top of a file, before the first `[table]`"), "{told}");
+}
+
+#[test]
+fn a_wrong_type_is_told_with_its_key() {
+    let told = mistake("listen = 5");
+    let expected = "expected a unix socket, such as \"unix:///run/containerd/containerd.sock\", found the integer 5";
+    assert_eq!(told, format!("/c.toml:1:10: `listen`: {expected}"));
+    let told = mistakes("[[rules]]\nname = \"a\"\nmatch = \"k8s.gcr.io\"\ntargets = []");
+    let expected =
+        "expected a list such as [\"k8s.gcr.io\"], found the string \"k8s.gcr.io\"; did you mean [\"k8s.gcr.io\"]?";
+    assert_eq!(told[0], format!("/c.toml:3:9: `rules.a.match`: {expected}"));
+    let told = mistake("[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\n");
+    assert_eq!(told, "/c.toml:1:1: `rules.a.targets`: expected at least one registry, for a rule that rewrites");
+    let told = mistake("[rules]\nname = \"a\"");
+    assert_eq!(told, "/c.toml:1:1: `rules`: expected tables, each under a line `[[rules]]`, found a table");
+}
+
+#[test]
+fn what_is_no_toml_is_told_in_one_line() {
+    let told = mistake("listen = \n");
+    assert!(told.starts_with("/c.toml:1:") && !told.contains('\n'), "{told}");
+}
+
+#[test]
+fn every_line_that_is_no_toml_is_told_and_nothing_that_follows_from_it() {
+    let told = mistakes("listen = \nnode = \"x\"\nnode = \"y\"\n[audit\nfile = 5\n");
+    assert_eq!(
+        told,
+        [
+            "/c.toml:1:10: string values must be quoted, expected literal string",
+            "/c.toml:3:1: duplicate key `node`",
+            "/c.toml:4:7: unclosed table, expected `]`",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_utf_8_is_told_with_its_place() {
+    let source = Source::of("/c.toml", b"node = \"x\"\n# \xc3\xa4 \xff");
+    let told = settings(&Serve::default(), &source).unwrap_err().to_string();
+    assert_eq!(told, "/c.toml:2:5: here it is no longer valid UTF-8");
+}
+
+const WRONG: &str = include_str!("wrong.toml");
+
+#[test]
+fn every_mistake_is_told() {
+    let told = mistakes(WRONG).join("\n") + "\n";
+    assert_eq!(told, include_str!("wrong.txt"), "what is told is:\n{told}");
+}
+
+#[test]
+fn a_proxy_of_itself_is_refused() {
+    let told = mistake("listen = \"/run/x.sock\"\nruntime = \"unix:///run/x.sock\"");
+    let expected = "this is the socket that repoint itself listens on: name the container runtime's";
+    assert_eq!(told, format!("/c.toml:2:11: `runtime`: {expected}"));
+    let flags = Serve { image_endpoint: Some("/run/x.sock".to_owned()), ..Serve::default() };
+    let told = settings(&flags, &Source::of("/c.toml", b"listen = \"/run/x.sock\"")).unwrap_err().to_string();
+    assert_eq!(told, format!("--image-endpoint: {expected}"));
+    assert!(mistake("listen = \"/run/x.sock\"\nadmin = \"/run/x.sock\"").starts_with("/c.toml:2:9: `admin`: "));
+}
+
+#[test]
+fn rules_that_contradict_each_other_are_told_by_name_at_the_later_one() {
+    let told = mistake("[[rules]]\nname = \"mirror\"\nmatch = [\"registry.k8s.io\"]\ntargets = [\"mirror.corp\"]");
+    let expected = "/c.toml:3:9: `rules.mirror.match`: rule `kubernetes` pulls from `registry.k8s.io`, which rule `mirror` matches";
+    assert!(told.starts_with(expected), "{told}");
+    let one = "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [\"a.example\"]\n";
+    let told = mistake(&format!(
+        "{one}[[rules]]\nname = \"b\"\nmatch = [\"y.example\", \"X.example\"]\ntargets = [\"b.example\"]\n"
+    ));
+    assert!(told.starts_with("/c.toml:7:23: `rules.b.match`: rules `a` and `b` both match `X.example`"), "{told}");
+    let told = mistake(&format!(
+        "{one}[[rules]]\nname = \"b\"\nmatch = [\"y.example\"]\ntargets = [\"b.example\", \"x.example\"]\n"
+    ));
+    assert!(told.starts_with("/c.toml:8:25: `rules.b.targets`: rule `b` pulls from `x.example`"), "{told}");
+}
+
+#[test]
+fn a_mistake_in_one_rule_makes_no_other_look_wrong() {
+    // Were the first not there, the built-in rule would not stand back, and pull from what the second matches.
+    let text = r#"
+[[rules]]
+name = "first"
+match = ["k8s.gcr.io"]
+targets = ["mirror.example"]
+percent = 200
+[[rules]]
+name = "second"
+match = ["registry.k8s.io"]
+targets = ["mirror.example"]
+"#;
+    assert!(mistake(text).contains("`rules.first.percent`"));
+    // Nor is a source missing that is in a file that is broken.
+    let uses = "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [{ location = \"y.example\", credentials = \"z\" }]\n";
+    assert_eq!(mistakes(&format!("{uses}[credentials.z\n")).len(), 1);
+}
+
+#[test]
+fn an_alias_that_would_do_nothing_is_a_mistake() {
+    let told = mistake("builtin_rules = [\"k8s.gcr.io\", \"coredns/coredns\"]");
+    assert_eq!(
+        told,
+        "/c.toml:1:32: `builtin_rules`: `coredns/coredns` is for a mirror that kubeadm filled, and there is no rule with such a mirror: write a rule that matches `k8s.gcr.io` and has your mirror in `targets`"
+    );
+}
+
+#[test]
+fn a_denied_pull_has_no_failure_to_speak_of_but_a_dry_run_says_what_it_would_do() {
+    let rule = |action: &str| {
+        format!(
+            "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [\"y.example\"]\naction = \"{action}\"\non_failure = \"original\""
+        )
+    };
+    assert!(mistake(&rule("deny")).starts_with("/c.toml:6:14: `rules.a.on_failure`: it has no effect"));
+    super::checked(&rule("observe")).unwrap();
+}
+
+#[test]
+fn what_a_terminal_would_act_on_is_not_told_as_it_is() {
+    let told = mistake("[[rules]]\nname = \"a\\u001b[2J\\n\"\nmatch = [\"x.example\"]");
+    assert_eq!(
+        told,
+        "/c.toml:1:1: `rules.\"a\\u{1b}[2J\\n\".targets`: expected at least one registry, for a rule that rewrites"
+    );
+}

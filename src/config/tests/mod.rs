@@ -1,0 +1,282 @@
+mod files;
+mod mistakes;
+mod pages;
+mod properties;
+
+use super::*;
+use crate::args::Serve;
+use crate::credentials;
+use crate::reference::Reference;
+use crate::rules::{Action, Credentials, OnFailure, Percent, Rule};
+use crate::runtime::Endpoint;
+use std::path::Path;
+use std::time::Duration;
+
+fn checked(text: &str) -> Result<Settings, Mistakes> {
+    settings(&Serve::default(), &Source::of("/c.toml", text.as_bytes()))
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    checked(text).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
+/// The one mistake there is.
+fn mistake(text: &str) -> String {
+    let mut all = mistakes(text);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+/// Settings, as far as two of the same configuration are the same. (A table's index has no order.)
+fn held(settings: &Settings) -> String {
+    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules } = settings;
+    let env = |source: &credentials::Source| match source {
+        credentials::Source::Provider { env, .. } => env.clone(),
+        credentials::Source::DockerConfig { .. } | credentials::Source::Systemd { .. } => Vec::new(),
+    };
+    let env: Vec<_> = credentials.iter().map(|(_, source)| env(source)).collect();
+    let own = (listen, admin, runtime, audit, node, message_limit, state, credentials, env);
+    format!("{own:#?} {:#?} {:#?}", rules.rules(), rules.replaced())
+}
+
+fn substitute(settings: &Settings, image: &str) -> Option<String> {
+    settings
+        .rules
+        .decide(Reference::parse(image).unwrap(), None)
+        .and_then(|found| found.substitutes().next())
+        .map(|(_, name)| name)
+}
+
+fn rule(text: &str) -> Rule {
+    let settings = checked(&format!("builtin_rules = []\n[[rules]]\nname = \"r\"\n{text}")).unwrap();
+    Rule::clone(&settings.rules.rules()[0])
+}
+
+#[test]
+fn with_nothing_said_the_built_in_default_holds() {
+    let settings = checked("").unwrap();
+    assert_eq!(settings.listen.to_string(), check::LISTEN);
+    assert!(matches!(&settings.runtime.runtime, Endpoint::AnyOf(usual) if usual.len() > 5));
+    assert_eq!(settings.runtime.image, None);
+    assert_eq!(settings.audit.file, Path::new(check::AUDIT_FILE));
+    assert_eq!(settings.state, Path::new(check::STATE));
+    assert_eq!(settings.credentials, []);
+    assert!(!settings.node.is_empty());
+    assert_eq!(substitute(&settings, "k8s.gcr.io/pause:3.9").as_deref(), Some("registry.k8s.io/pause:3.9"));
+}
+
+#[test]
+fn the_defaults_that_are_told_are_those_that_hold() {
+    let said = |table: &keys::Table| {
+        let lines = table.keys.iter().filter_map(|key| match key.unsaid {
+            keys::Unsaid::Default(value) => Some(format!("{} = {value}\n", key.name)),
+            keys::Unsaid::Required | keys::Unsaid::Unset(_) => None,
+        });
+        lines.collect::<String>()
+    };
+    let top = format!("{}[audit]\n{}", said(&keys::TOP), said(&keys::AUDIT));
+    let rule = "[[rules]]\nname = \"r\"\nmatch = [\"x.example\"]\n";
+    let target = said(&keys::TARGET).replace('\n', ", ");
+    let provider = "[credentials.p]\nprovider = \"/p\"\n";
+    for (with, without) in [
+        (top, String::new()),
+        (
+            format!("{rule}{}", said(&keys::RULE).replace("\"rewrite\"", "\"observe\"")),
+            format!("{rule}action = \"observe\""),
+        ),
+        (
+            format!("{rule}targets = [{{ {target}location = \"y.example\" }}]"),
+            format!("{rule}action = \"rewrite\"\ntargets = [\"y.example\"]"),
+        ),
+        (format!("{provider}{}", said(&keys::CREDENTIALS)), provider.to_owned()),
+    ] {
+        assert_eq!(held(&checked(&with).unwrap()), held(&checked(&without).unwrap()), "{with}");
+    }
+}
+
+#[test]
+fn the_shipped_file_says_what_holds_anyway() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/repoint.toml");
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let said = |text: &str| held(&checked(text).unwrap());
+    assert_eq!(said(&text), said(""), "as shipped");
+    // What stands behind one mark is a default, said; behind two, an example, or what stands for "not set".
+    let is_key = |line: &&str| line.starts_with(|first: char| first.is_ascii_lowercase());
+    let uncomment = |line: &str| match line.strip_prefix('#') {
+        Some(rest) => Some(rest).filter(is_key).unwrap_or_default().to_owned() + "\n",
+        None => line.to_owned() + "\n",
+    };
+    let uncommented: String = text.lines().map(uncomment).collect();
+    assert!(uncommented.contains("runtime_wait = "));
+    assert_eq!(said(&uncommented), said(""), "with its defaults said: {uncommented}");
+}
+
+#[test]
+fn the_examples_of_the_shipped_file_hold_together() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/repoint.toml");
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let examples: String = text.lines().map(|line| line.strip_prefix("##").unwrap_or(line).to_owned() + "\n").collect();
+    let source = Source::of("/c.toml", examples.as_bytes());
+    let settings = settings(&Serve::default(), &source).unwrap();
+    assert_eq!(warnings(&source, &settings), []);
+    assert!(settings.rules.rules().len() > 3 && settings.credentials.len() > 2);
+}
+
+#[test]
+fn every_key_is_in_the_shipped_file_and_every_key_there_is_one() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/repoint.toml");
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let shown = |name: &str| {
+        let starts = [format!("{name} ="), format!("[{name}]"), format!("[[{name}]]"), format!("[{name}.")];
+        let is_inline = text.contains(&format!("{{ {name} = ")) || text.contains(&format!(", {name} = "));
+        is_inline || text.lines().any(|line| starts.iter().any(|start| line.trim_start_matches('#').starts_with(start)))
+    };
+    for key in keys::TABLES.iter().flat_map(|table| table.keys) {
+        assert!(shown(key.name), "`{}` is not shown", key.name);
+    }
+}
+
+#[test]
+fn flags_go_before_the_file() {
+    let flags = Serve { listen: Some("/run/a.sock".to_owned()), ..Serve::default() };
+    let source = Source::of("/c.toml", b"listen = \"/run/b.sock\"\nruntime = \"/run/c.sock\"");
+    let settings = settings(&flags, &source).unwrap();
+    assert_eq!(settings.listen.to_string(), "unix:///run/a.sock");
+    assert!(matches!(&settings.runtime.runtime, Endpoint::At(address) if address.to_string() == "unix:///run/c.sock"));
+}
+
+#[test]
+fn a_user_s_rule_for_the_same_registry_replaces_the_built_in_one() {
+    let settings =
+        checked("[[rules]]\nname = \"ours\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [\"mirror.corp/k8s\"]").unwrap();
+    assert_eq!(substitute(&settings, "k8s.gcr.io/pause:3.9").as_deref(), Some("mirror.corp/k8s/pause:3.9"));
+    let off = checked("builtin_rules = []").unwrap();
+    assert_eq!(substitute(&off, "k8s.gcr.io/pause:3.9"), None);
+}
+
+#[test]
+fn all_that_a_rule_can_say_is_understood() {
+    let rule = rule(
+        r#"
+match = ["*.old.example", "k8s.gcr.io/team"]
+exclude = ["a.old.example"]
+namespaces = ["team-*"]
+exclude_namespaces = ["team-b"]
+percent = 12.5
+from = 2026-12-01
+targets = ["a.example", { location = "b.example/x", credentials = "forward", timeout = "1m 30s" }]
+on_failure = "original"
+"#,
+    );
+    let names = |all: &[rules::Glob]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(rule.patterns.iter().map(ToString::to_string).collect::<Vec<_>>(), ["*.old.example", "k8s.gcr.io/team"]);
+    assert_eq!(rule.exclude[0].to_string(), "a.old.example");
+    assert_eq!(
+        (names(&rule.namespaces.only), names(&rule.namespaces.except)),
+        (vec!["team-*".into()], vec!["team-b".into()])
+    );
+    assert_eq!((rule.action, rule.on_failure, rule.builtin), (Action::Rewrite, OnFailure::Original, false));
+    assert_eq!(rule.rollout.percent, Percent::from_hundredths(1250).unwrap());
+    assert_eq!(rule.rollout.from.unwrap().to_string(), "2026-12-01T00:00:00Z");
+    let [first, second] = &rule.targets[..] else { panic!("{:?}", rule.targets) };
+    assert_eq!((first.place.as_str(), &first.credentials, first.timeout), ("a.example", &Credentials::None, None));
+    assert_eq!((second.place.as_str(), &second.credentials), ("b.example/x", &Credentials::Forward));
+    assert_eq!(second.timeout, Some(Duration::from_secs(90)));
+}
+
+use crate::rules;
+
+#[test]
+fn shares_and_moments_are_written_as_people_write_them() {
+    let with = |key: &str, value: &str| {
+        checked(&format!("[[rules]]\nname = \"r\"\nmatch = [\"x.example\"]\naction = \"deny\"\n{key} = {value}"))
+            .map(|settings| settings.rules.rules()[0].rollout)
+    };
+    for (value, expected) in [
+        ("0", Some("0")),
+        ("100", Some("100")),
+        ("0.05", Some("0.05")),
+        ("12.34", Some("12.34")),
+        ("1e1", Some("10")),
+        ("0x10", Some("16")),
+        ("99.99", Some("99.99")),
+        ("-0.0", Some("0")),
+        ("12.345", None),
+        ("100.01", None),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("\"5\"", None),
+        ("99999999999", None),
+    ] {
+        let got = with("percent", value).ok().map(|rollout| rollout.percent.to_string());
+        assert_eq!(got.as_deref(), expected, "{value}");
+    }
+    for (value, expected) in [
+        ("2026-12-01", Some("2026-12-01T00:00:00Z")),
+        ("\"2026-12-01\"", Some("2026-12-01T00:00:00Z")),
+        ("2026-12-01T08:00:00+02:00", Some("2026-12-01T06:00:00Z")),
+        ("2026-12-01 08:00:00.5Z", Some("2026-12-01T08:00:00.5Z")),
+        ("2026-12-01T08:00Z", Some("2026-12-01T08:00:00Z")),
+        ("\"2026-12-01T08:00:00Z\"", Some("2026-12-01T08:00:00Z")),
+        ("2026-12-01T08:00:00", None),
+        ("08:00:00", None),
+        ("\"tomorrow\"", None),
+        ("20261201", None),
+    ] {
+        let got = with("from", value).ok().and_then(|rollout| rollout.from).map(|from| from.to_string());
+        assert_eq!(got.as_deref(), expected, "{value}");
+    }
+}
+
+#[test]
+fn sources_of_credentials_are_one_of_three() {
+    let text = r#"
+[credentials.hub]
+docker_config = "/etc/docker.json"
+[credentials.ecr]
+provider = "/usr/libexec/ecr"
+args = ["get"]
+env = { REGION = "eu" }
+cache = "12h"
+timeout = "1m"
+[credentials.unit]
+systemd = "harbor"
+"#;
+    let ten = Duration::from_secs(10);
+    let env = vec![("REGION".to_owned(), "eu".to_owned())];
+    let (command, args) = ("/usr/libexec/ecr".into(), vec!["get".to_owned()]);
+    let default_cache = Duration::from_secs(12 * 3600);
+    let provider =
+        credentials::Source::Provider { command, args, env, default_cache, timeout: Duration::from_secs(60) };
+    assert_eq!(
+        checked(text).unwrap().credentials,
+        [
+            ("hub".to_owned(), credentials::Source::DockerConfig { path: "/etc/docker.json".into(), timeout: ten }),
+            ("ecr".to_owned(), provider),
+            ("unit".to_owned(), credentials::Source::Systemd { name: "harbor".to_owned(), timeout: ten }),
+        ]
+    );
+}
+
+#[test]
+fn what_kubeadm_puts_elsewhere_is_found_where_the_alias_is_on() {
+    let mirror = "[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [\"m.example/k8s\"]\n";
+    let settings = checked(&format!("builtin_rules = [\"coredns/coredns\"]\n{mirror}")).unwrap();
+    let image = "k8s.gcr.io/coredns/coredns:v1.9";
+    assert_eq!(substitute(&settings, image).as_deref(), Some("m.example/k8s/coredns:v1.9"));
+}
+
+#[test]
+fn what_is_right_and_was_perhaps_not_meant_is_a_warning() {
+    let text = "[credentials.hub]\nsystemd = \"x\"\n[[rules]]\nname = \"kubernetes\"\nmatch = [\"x.example\"]\naction = \"deny\"";
+    let source = Source::of("/c.toml", text.as_bytes());
+    let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
+    assert_eq!(
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "/c.toml:1:14: `credentials.hub`: no target uses it",
+            "/c.toml:4:8: `rules.kubernetes.name`: a built-in rule goes by this name, too: records can't tell them apart",
+        ]
+    );
+}

@@ -1,0 +1,123 @@
+//! Whatever stands in a file, it is read to the end.
+
+use super::{Serve, Source, held, settings, show};
+use proptest::prelude::*;
+
+/// Something that a file might say, right or wrong.
+fn lines() -> impl Strategy<Value = String> {
+    let keys = prop::sample::select(vec![
+        "listen",
+        "admin",
+        "runtime",
+        "node",
+        "state",
+        "runtime_wait",
+        "message_limit_bytes",
+        "builtin_rules",
+        "audit",
+        "file",
+        "credentials",
+        "docker_config",
+        "provider",
+        "args",
+        "env",
+        "cache",
+        "systemd",
+        "timeout",
+        "rules",
+        "name",
+        "match",
+        "exclude",
+        "namespaces",
+        "action",
+        "percent",
+        "from",
+        "targets",
+        "on_failure",
+        "location",
+        "x",
+        "\"\"",
+        "credentials.a.systemd",
+        "audit.file",
+        "\"\\u001b\"",
+    ]);
+    let values = prop::sample::select(vec![
+        "\"/run/x\"",
+        "\"x.example\"",
+        "\"5s\"",
+        "5",
+        "-1",
+        "0.25",
+        "nan",
+        "true",
+        "[]",
+        "{}",
+        "[\"x.example\"]",
+        "[\"k8s.gcr.io\", \"coredns/coredns\"]",
+        "[[1]]",
+        "[{ location = \"y.example\", credentials = \"a\" }]",
+        "{ a = \"b\" }",
+        "2026-12-01",
+        "2026-12-01T00:00:00",
+        "00:00:00",
+        "\"deny\"",
+        "\"observe\"",
+        "\"original\"",
+        "[\"team-*\"]",
+        "\"\"",
+        "\"\\u0000\"",
+        "[{ name = \"r\", match = [\"z.example\"], action = \"deny\" }]",
+    ]);
+    let headers = prop::sample::select(vec![
+        "[audit]",
+        "[credentials.a]",
+        "[credentials.none]",
+        "[credentials]",
+        "[[rules]]",
+        "[rules]",
+        "[[rules.targets]]",
+        "[x]",
+        "[[audit]]",
+    ]);
+    let line = prop_oneof![
+        6 => (keys, values).prop_map(|(key, value)| format!("{key} = {value}")),
+        1 => headers.prop_map(str::to_owned),
+    ];
+    prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let source = Source::of("/c.toml", &bytes);
+        let _either = settings(&Serve::default(), &source);
+    }
+
+    #[test]
+    fn no_text_of_toml_s_own_characters_makes_it_panic(text in "([\\[\\]{}=,.\"'#\\\\\n a1é-]|\"\"\"|\\[\\[|rules|name = |\n){0,40}") {
+        let source = Source::of("/c.toml", text.as_bytes());
+        let _either = settings(&Serve::default(), &source);
+    }
+
+    #[test]
+    fn any_toml_gives_settings_or_mistakes_that_have_a_place(text in lines()) {
+        let source = Source::of("/c.toml", text.as_bytes());
+        match settings(&Serve::default(), &source) {
+            Ok(settings_of_text) => {
+                let page = show::show(&source, &settings_of_text);
+                if !page.contains('…') {
+                    let shown = settings(&Serve::default(), &Source::of("/c.toml", page.as_bytes()));
+                    prop_assert_eq!(held(&shown.unwrap()), held(&settings_of_text));
+                }
+            }
+            Err(mistakes) => {
+                prop_assert!(!mistakes.0.is_empty());
+                for mistake in mistakes.0 {
+                    prop_assert!(mistake.place().is_some(), "{}", mistake);
+                    prop_assert!(mistake.to_string().starts_with("/c.toml:"), "{}", mistake);
+                    prop_assert!(!mistake.to_string().contains(|c: char| c.is_control()), "{}", mistake);
+                }
+            }
+        }
+    }
+}

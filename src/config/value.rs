@@ -1,0 +1,201 @@
+//! What single values of the file come to.
+
+use super::keys;
+use super::mistake::instead;
+use crate::error::Chain;
+use crate::rules::{Action, Glob, OnFailure, Pattern, Percent, Place};
+use crate::runtime::Address;
+use jiff::{SignedDuration, Timestamp};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::DeValue;
+use toml::value::Datetime;
+
+/// Why a value is not what its key takes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is something else, and perhaps this was meant.
+    Kind(Option<String>),
+    /// It is what was expected, and makes no sense all the same.
+    Sense(String),
+}
+
+/// Makes something of a value.
+pub type Read<T> = fn(&DeValue<'_>) -> Result<T, Wrong>;
+
+/// More of a value than this is not repeated to a person.
+const SHOWN: usize = 60;
+
+// === impl Wrong ===
+
+impl Wrong {
+    const OTHER: Self = Self::Kind(None);
+
+    fn sense(what: impl fmt::Display) -> Self {
+        Self::Sense(what.to_string())
+    }
+}
+
+/// A value, as one tells people what was found.
+pub fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => match text.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("the string \"{}…\"", text.get(..end).unwrap_or_default()),
+            None => format!("the string \"{text}\""),
+        },
+        DeValue::Integer(number) => format!("the integer {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(truth) => format!("the boolean {truth}"),
+        DeValue::Datetime(moment) => format!("the date {moment}"),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// Any text.
+pub fn text(value: &DeValue<'_>) -> Result<String, Wrong> {
+    value.as_str().map(str::to_owned).ok_or(Wrong::OTHER)
+}
+
+/// Text that is not empty.
+pub fn name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    text(value).and_then(|text| if text.is_empty() { Err(Wrong::OTHER) } else { Ok(text) })
+}
+
+/// The name of a file, with no way to another directory.
+pub fn file_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let text = name(value)?;
+    if text.contains('/') || text == "." || text == ".." {
+        return Err(Wrong::sense("a credential's name is not a path: systemd puts them all into one directory"));
+    }
+    Ok(text)
+}
+
+/// A unix socket.
+pub fn socket(value: &DeValue<'_>) -> Result<Address, Wrong> {
+    text(value)?.parse().map_err(Wrong::sense)
+}
+
+/// An absolute path: a service is in no directory that anybody chose.
+pub fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    let path = PathBuf::from(text(value)?);
+    if path.is_absolute() { Ok(path) } else { Err(Wrong::OTHER) }
+}
+
+/// A time, none at all too.
+pub fn wait(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+    let bare = |number: &str| Wrong::Kind(Some(format!("did you mean \"{number}s\"?")));
+    if let DeValue::Integer(number) = value {
+        return Err(bare(&number.to_string()));
+    }
+    let text = text(value)?;
+    let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    time.ok_or_else(|| if is_number { bare(&text) } else { Wrong::OTHER })
+}
+
+/// A time that is longer than none.
+pub fn time(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+    wait(value).and_then(|time| if time.is_zero() { Err(Wrong::OTHER) } else { Ok(time) })
+}
+
+/// A number of bytes that a message may have.
+pub fn limit(value: &DeValue<'_>) -> Result<usize, Wrong> {
+    let number = value.as_integer().ok_or(Wrong::OTHER)?;
+    let bytes = usize::from_str_radix(number.as_str(), number.radix()).map_err(|_too_large| Wrong::OTHER)?;
+    if (keys::LIMITS.0..=keys::LIMITS.1).contains(&bytes) { Ok(bytes) } else { Err(Wrong::OTHER) }
+}
+
+/// A share in percent.
+pub fn percent(value: &DeValue<'_>) -> Result<Percent, Wrong> {
+    let number = match value {
+        DeValue::Integer(number) => i32::from_str_radix(number.as_str(), number.radix()).ok().map(f64::from),
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        _other => None,
+    };
+    // It has two decimals if it is the same number when written with two.
+    let written = number.map(|number: f64| (number, format!("{:.2}", number.abs())));
+    written
+        .filter(|(number, written)| written.parse() == Ok(*number))
+        .and_then(|(_, written)| written.replace('.', "").parse().ok())
+        .and_then(Percent::from_hundredths)
+        .ok_or(Wrong::OTHER)
+}
+
+/// A day, from its first moment in UTC on, or a moment.
+pub fn moment(value: &DeValue<'_>) -> Result<Timestamp, Wrong> {
+    let written = match value {
+        DeValue::Datetime(written) => *written,
+        DeValue::String(text) => text.parse::<Datetime>().map_err(|_no_date| Wrong::OTHER)?,
+        _other => return Err(Wrong::OTHER),
+    };
+    let full = match written {
+        Datetime { date: Some(date), time: None, .. } => format!("{date}T00:00:00Z"),
+        Datetime { date: Some(_), time: Some(_), offset: Some(_) } => written.to_string(),
+        Datetime { date: Some(_), time: Some(_), offset: None } => {
+            return Err(Wrong::Sense(format!("{written} has no offset from UTC; did you mean {written}Z?")));
+        }
+        Datetime { date: None, .. } => return Err(Wrong::OTHER),
+    };
+    full.parse().map_err(Wrong::sense)
+}
+
+/// What a rule does.
+pub fn action(value: &DeValue<'_>) -> Result<Action, Wrong> {
+    choice(value, &[Action::Rewrite, Action::Observe, Action::Deny], Action::as_str)
+}
+
+/// What becomes of a pull that no target served.
+pub fn on_failure(value: &DeValue<'_>) -> Result<OnFailure, Wrong> {
+    choice(value, &[OnFailure::Fail, OnFailure::Original], OnFailure::as_str)
+}
+
+fn choice<T: Copy>(value: &DeValue<'_>, all: &[T], written: fn(T) -> &'static str) -> Result<T, Wrong> {
+    let text = text(value)?;
+    let words = || all.iter().copied().map(written);
+    let found = all.iter().copied().find(|one| written(*one) == text);
+    found.ok_or_else(|| Wrong::Sense(format!("there is no `{text}`; {}", instead(&text, words()))))
+}
+
+/// The name of a built-in rule.
+pub fn alias(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let text = text(value)?;
+    if keys::aliases().any(|alias| alias == text) {
+        return Ok(text);
+    }
+    Err(Wrong::Sense(format!("there is no built-in rule `{text}`; {}", instead(&text, keys::aliases()))))
+}
+
+/// A pattern of image references.
+pub fn pattern(value: &DeValue<'_>) -> Result<Pattern, Wrong> {
+    Pattern::parse(&text(value)?).map_err(|error| Wrong::sense(Chain(&error)))
+}
+
+/// A registry, with an optional path.
+pub fn location(value: &DeValue<'_>) -> Result<Place, Wrong> {
+    Place::parse(&text(value)?).map_err(|error| Wrong::sense(Chain(&error)))
+}
+
+/// A pattern of namespaces, which are DNS labels.
+pub fn namespace(value: &DeValue<'_>) -> Result<Glob, Wrong> {
+    const LONGEST: usize = 63;
+    let text = name(value)?;
+    let is_of_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '?');
+    let is_possible = |text: &str| {
+        text.chars().all(is_of_label)
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+            && text.chars().filter(|c| *c != '*').count() <= LONGEST
+    };
+    if is_possible(&text) {
+        return Ok(Glob::new(&text));
+    }
+    let lower = text.to_ascii_lowercase();
+    let hint = if is_possible(&lower) {
+        format!("did you mean `{lower}`?")
+    } else {
+        format!("a name is of lower case letters, digits and, within, `-`: {LONGEST} at most")
+    };
+    Err(Wrong::Sense(format!("no namespace is called `{text}`; {hint}")))
+}
