@@ -14,6 +14,7 @@
 #[expect(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::explicit_write,
     clippy::indexing_slicing,
     clippy::panic,

@@ -4,6 +4,7 @@
 #[expect(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::explicit_write,

@@ -27,8 +27,9 @@
 //! # Where to start reading
 //!
 //! The way of one pull: [`proxy::connection`] takes the request; [`cri::method`] says "`PullImage`"; [`proxy::pull`]
-//! has [`rewrite`] ask the [`rules`] and make new bytes; [`proxy::forward`] sends them on a leg of [`runtime`]; [`audit`]
-//! writes the record; the answer goes back as it came.
+//! has [`rewrite`] ask the [`rules`]; for each target in turn, [`credentials`] says what it is shown, [`rewrite`] makes new
+//! bytes, and [`proxy::forward`] sends them on a leg of [`runtime`]; [`audit`] writes the record; the answer goes back as it
+//! came.
 
 pub mod args;
 pub mod audit;

@@ -3,6 +3,7 @@
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
 
@@ -11,6 +12,14 @@ use std::fmt;
 pub struct Metrics {
     /// Pulls of a substitute.
     pub substitutions: Family<Substitution, Counter>,
+    /// Pulls that a rule looked on at.
+    pub observed: Family<Observed, Counter>,
+    /// Pulls that a rule forbade.
+    pub denied: Family<Denied, Counter>,
+    /// What asking the targets came to.
+    pub attempts: Family<Attempt, Counter>,
+    /// How often in a row a target could not be reached; one that could not is asked last for a while.
+    pub target_failures: Family<Target, Gauge>,
     /// Intercepted messages that could not be read and were passed on as they came.
     pub unread: Family<Unread, Counter>,
     /// Calls that repoint itself had to answer, because nobody else did.
@@ -24,8 +33,40 @@ pub struct Metrics {
 pub struct Substitution {
     /// The rule's name, as configured.
     pub rule: String,
+    /// `pulled`, `fell_back`, `failed` or `cancelled`.
+    pub outcome: &'static str,
+}
+
+/// Labels of `repoint_observed_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Observed {
+    /// The rule's name, as configured.
+    pub rule: String,
     /// `pulled`, `failed` or `cancelled`.
     pub outcome: &'static str,
+}
+
+/// Labels of `repoint_denied_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Denied {
+    /// The rule's name, as configured.
+    pub rule: String,
+}
+
+/// Labels of `repoint_attempts_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Attempt {
+    /// The target, as configured.
+    pub target: String,
+    /// `pulled`; `refused`, by a registry that could be reached; `unreachable`; or `late`, at its limit of time.
+    pub outcome: &'static str,
+}
+
+/// Labels of `repoint_target_failures`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Target {
+    /// The target, as configured.
+    pub target: String,
 }
 
 /// Labels of `repoint_unread_total`.
@@ -51,6 +92,14 @@ impl Metrics {
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("repoint");
         registry.register("substitutions", "Pulls of a substitute", self.substitutions.clone());
+        registry.register("observed", "Pulls that a rule looked on at", self.observed.clone());
+        registry.register("denied", "Pulls that a rule forbade", self.denied.clone());
+        registry.register("attempts", "What asking the targets came to", self.attempts.clone());
+        registry.register(
+            "target_failures",
+            "How often in a row a target could not be reached; one that could not is asked last for a while",
+            self.target_failures.clone(),
+        );
         registry.register("unread", "Messages passed on because they could not be read", self.unread.clone());
         registry.register("answered", "Calls that repoint itself answered with an error", self.answered.clone());
         registry.register("audit_failures", "Records that are missing in the audit log", self.audit_failures.clone());

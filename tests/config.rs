@@ -1,19 +1,21 @@
 //! `repoint config`: what is said where, and with which exit code.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::repoint::run;
+
 const MIRROR: &str = "[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [\"m.example\"]\n";
 
 /// What it answers, without the directory's path: exit code, standard output, standard error.
 fn config(directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_repoint")).arg("config").args(arguments).output().unwrap();
+    let ended = run(&[&["config"], arguments].concat(), "");
     let prefix = format!("{}/", directory.display());
-    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&prefix, "");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    (ended.code, ended.stdout.replace(&prefix, ""), ended.stderr.replace(&prefix, ""))
 }
 
 /// A file with a drop-in.
@@ -91,9 +93,8 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 
 #[test]
 fn a_directory_that_may_not_be_read_is_a_mistake() {
-    use std::os::unix::fs::PermissionsExt;
     let (directory, path) = files("", "");
-    fs::set_permissions(directory.path().join("c.d"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(directory.path().join("c.d"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read_dir(directory.path().join("c.d")).is_ok() {
         // To root, modes are no obstacle; without these two capabilities they are.
         let less = "-dac_override,-dac_read_search";

@@ -12,10 +12,14 @@ mod support;
 #[path = "../demo/story/mod.rs"]
 mod story;
 
+// The table of actions and calls that the documentation has.
+mod actions;
 // Kubelets whose `:authority` is none, in front of a server that insists on one.
 mod authority;
 // The commands that look at the configuration.
 mod config;
+// Whose credentials a registry is shown.
+mod credentials;
 // The story of the demo is true in front of both runtimes.
 mod demo;
 // The house stands on its floors.
@@ -30,6 +34,8 @@ mod outage;
 mod presence;
 // Transparent: what was not to be changed passes through as it is.
 mod relay;
+// The round of a pull: who is asked, in which order, for how long, and what comes back.
+mod rounds;
 // The runtime that misbehaves on demand is itself tested.
 mod standin;
 // Bad input, and the ways of starting and stopping.

@@ -100,7 +100,14 @@ async fn a_pull_that_fails_says_what_the_runtime_said_and_is_recorded() {
     let direct = Kubelet::v1(&world.containerd_socket());
     let expected = direct.pull("registry.k8s.io/nothing:1").await.unwrap_err();
     let refused = kubelet.pull("k8s.gcr.io/nothing:1").await.unwrap_err();
-    assert_eq!((refused.code(), refused.message()), (expected.code(), expected.message()));
+    assert_eq!(refused.code(), expected.code());
+    assert_eq!(
+        refused.message(),
+        format!(
+            "{} (repoint, rule kubernetes: instead of k8s.gcr.io/nothing:1 asked registry.k8s.io/nothing:1)",
+            expected.message()
+        )
+    );
     let record = repoint.records().pop().unwrap();
     assert_eq!(record["event"], "failed");
     assert_eq!(record["status"], json!({"code": i32::from(expected.code()), "message": expected.message()}));

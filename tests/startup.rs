@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tempfile::TempDir;
 
 use crate::support::kubelet::Kubelet;
-use crate::support::repoint::{Repoint, Setup};
+use crate::support::repoint::{Repoint, Setup, run};
 use crate::support::standin::{Answer, Standin, State};
 use tokio_util::sync::CancellationToken;
 
@@ -166,13 +166,21 @@ fn a_configuration_that_cannot_be_read_is_told_with_the_reason() {
         (directory.path().to_owned(), "Is a directory"),
         (binary, "valid UTF-8"),
     ] {
-        let (code, said) = run(&["serve", "--config", file.to_str().unwrap()]);
-        assert_eq!(code, Some(3), "{said}");
+        let ended = run(&["serve", "--config", file.to_str().unwrap()], "");
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""), "{ended:?}");
+        let said = ended.stderr;
         assert!(
             said.lines().count() == 1 && said.contains(expected) && said.contains(file.to_str().unwrap()),
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_configuration_may_come_from_standard_input() {
+    let ended = run(&["serve", "--config", "/dev/stdin"], "lissen = \"/run/x.sock\"");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("/dev/stdin:1:1: `lissen`"), "{ended:?}");
 }
 
 #[test]
@@ -185,10 +193,21 @@ fn flags_that_make_no_sense_are_told() {
         (&["sevre"], 2, "serve"),
         (&[], 2, "Usage"),
     ] {
-        let (got, said) = run(flags);
-        assert_eq!(got, Some(code), "{flags:?}: {said}");
-        assert!(said.contains(expected), "{flags:?}: {said}");
+        let ended = run(flags, "");
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{flags:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{flags:?}: {ended:?}");
     }
+}
+
+#[tokio::test]
+async fn a_test_says_what_is_in_its_files_and_its_environment() {
+    let (directory, setup) = place();
+    let rule = "[[rules]]\nname = \"mine\"\nmatch = [\"old.example\"]\ntargets = [\"new.example\"]\n";
+    let repoint = setup.toml(rule).drop_in("10-mine", "# mine").env("RUST_LOG", "off").start().await;
+    assert_eq!(repoint.log(), "");
+    let written = |name: &str| fs::read_to_string(directory.path().join("repoint").join(name)).unwrap();
+    assert!(written("repoint.toml").contains(rule));
+    assert_eq!(written("repoint.d/10-mine.toml"), "# mine");
 }
 
 #[tokio::test]
@@ -244,17 +263,11 @@ async fn a_pull_that_takes_longer_than_the_stop_is_recorded_as_cancelled() {
     assert_eq!((&record["outcome"], &record["image"]), (&"cancelled".into(), &"k8s.gcr.io/x:1".into()));
 }
 
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_repoint")).args(arguments).output().unwrap();
-    assert!(output.stdout.is_empty());
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
 #[test]
 fn what_is_asked_for_is_said_on_standard_output() {
     for (argument, expected) in [("--version", env!("CARGO_PKG_VERSION")), ("--help", "serve")] {
-        let output = Command::new(env!("CARGO_BIN_EXE_repoint")).arg(argument).output().unwrap();
-        assert!(output.status.success());
-        assert!(String::from_utf8(output.stdout).unwrap().contains(expected));
+        let ended = run(&[argument], "");
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        assert!(ended.stdout.contains(expected), "{ended:?}");
     }
 }

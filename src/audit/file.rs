@@ -233,7 +233,7 @@ mod tests {
             event: Event::Substituted,
             rule: "r".into(),
             image: image.into(),
-            substitute: "s".into(),
+            substitute: Some("s".into()),
             pod: None,
             api: "v1",
             outcome: Outcome::Pulled,

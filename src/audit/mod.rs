@@ -1,6 +1,6 @@
-//! The audit log: one JSON object a line, one line for every substituted pull.
+//! The audit log: one JSON object a line, one line for every pull that a rule decided.
 //!
-//! The caller of a substituted pull is answered after its record is in the file. A file that can't be written does
+//! The caller of such a pull is answered after its record is in the file. A file that can't be written does
 //! not stop the pull; it raises the alarm, in the log and in `repoint_audit_failures_total`.
 //!
 //! One thread owns the file. Records reach it through a bounded queue, in the order of their numbers, and a call that
@@ -10,4 +10,4 @@ pub mod file;
 pub mod record;
 
 pub use file::{Log, Settings, Writer};
-pub use record::{Attempt, Outcome, Record, Status};
+pub use record::{Attempt, Event, Outcome, Record, Status};

@@ -1,11 +1,11 @@
-//! What is written of one substituted pull.
+//! What is written of one pull that a rule decided.
 
 use crate::cri::Pod;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
-/// A substituted `PullImage`. The order of the fields is the order in the file.
+/// A `PullImage` that was substituted, observed or denied. The order of the fields is the order in the file.
 ///
 /// Nothing from the request's `auth` is ever here: there is no field to put it in.
 #[derive(Debug, Clone, Serialize)]
@@ -24,21 +24,22 @@ pub struct Record {
     /// The image as asked for.
     #[serde(serialize_with = "shortened")]
     pub image: String,
-    /// The image asked for last instead.
-    #[serde(serialize_with = "shortened")]
-    pub substitute: String,
+    /// The image asked for last instead, or what would have been asked for first; null where the rule has no target.
+    #[serde(serialize_with = "shortened_option")]
+    pub substitute: Option<String>,
     /// The pod it was for; null where the caller names none, as kubeadm and crictl do.
     pub pod: Option<PodRecord>,
     /// The version of CRI the caller spoke: `v1` or `v1alpha2`.
     pub api: &'static str,
     /// How it ended.
     pub outcome: Outcome,
-    /// The gRPC status the caller was answered with; null where it did not wait for one.
+    /// The gRPC status the caller was answered with, but for the account of the attempts at the end of its message; null
+    /// where the caller did not wait for one.
     pub status: Option<Status>,
     /// What the runtime calls the image it pulled.
     #[serde(serialize_with = "shortened_option")]
     pub image_ref: Option<String>,
-    /// Every target that was asked, in order.
+    /// Everybody who was asked, in order: targets, and the registry that the image is named by.
     pub attempts: Vec<Attempt>,
     /// From the call's arrival to its answer.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
@@ -51,11 +52,17 @@ pub struct Record {
 pub enum Event {
     /// An image was pulled under another name than the one asked for.
     Substituted,
+    /// The rule only looks on: the image was asked for as it is named.
+    Observed,
+    /// The rule forbids it: nobody was asked.
+    Denied,
+    /// No target served it, and so it was pulled as it is named, as the rule says.
+    FellBack,
     /// It was tried, and failed.
     Failed,
 }
 
-/// How a substituted pull ended.
+/// How such a pull ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -65,6 +72,8 @@ pub enum Outcome {
     Failed,
     /// The caller went away before there was an answer.
     Cancelled,
+    /// It was refused by its rule.
+    Denied,
 }
 
 /// The pod, as the record shows it.
@@ -88,14 +97,22 @@ pub struct Status {
     pub message: String,
 }
 
-/// One target that was asked.
+/// One registry that was asked.
 #[derive(Debug, Clone, Serialize)]
 pub struct Attempt {
     /// The reference asked for.
     #[serde(serialize_with = "shortened")]
     pub image: String,
+    /// Whose credentials it could ask to be shown: `none`, `call` (those that came with the call), or the name of the
+    /// target's source.
+    pub credentials: String,
+    /// Why the target's source could not be asked for some; null where all was well.
+    #[serde(serialize_with = "shortened_option")]
+    pub credentials_error: Option<String>,
     /// What came back; null where the caller did not wait for it.
     pub status: Option<Status>,
+    /// Whether that came back to the caller's call before this one, which differs from it in nothing that was asked.
+    pub reused: bool,
     /// How long it took.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,
@@ -115,14 +132,7 @@ impl Outcome {
             Self::Pulled => "pulled",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// What such an outcome makes of the call.
-    pub const fn event(self) -> Event {
-        match self {
-            Self::Pulled => Event::Substituted,
-            Self::Failed | Self::Cancelled => Event::Failed,
+            Self::Denied => "denied",
         }
     }
 }
@@ -173,7 +183,7 @@ mod tests {
             event: Event::Substituted,
             rule: "kubernetes".to_owned(),
             image: "k8s.gcr.io/pause:3.9".to_owned(),
-            substitute: "registry.k8s.io/pause:3.9".to_owned(),
+            substitute: Some("registry.k8s.io/pause:3.9".to_owned()),
             pod: Some(Pod { namespace: "default".into(), name: "web".into(), uid: "u-1".into() }.into()),
             api: "v1",
             outcome: Outcome::Pulled,
@@ -197,7 +207,7 @@ mod tests {
     fn foreign_text_can_neither_break_nor_flood_a_line() {
         let mut record = record();
         record.image = "x\n{\"schema\":1}\u{1b}[2J".to_owned();
-        record.substitute = "é".repeat(1 << 20);
+        record.substitute = Some("é".repeat(1 << 20));
         let line = serde_json::to_string(&record).unwrap();
         assert!(!line.bytes().any(|byte| byte.is_ascii_control()), "{line}");
         assert!(line.len() < 2 * LONGEST_TEXT, "{} bytes", line.len());

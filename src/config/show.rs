@@ -10,7 +10,7 @@ use super::reader::segment;
 use super::said::{SaidCredentials, SaidRule};
 use super::source::Source;
 use crate::credentials::Source as Credential;
-use crate::rules::{Credentials, Rule, Target, builtin};
+use crate::rules::{Action, Credentials, Rule, Target, builtin};
 use crate::runtime::Endpoint;
 
 /// The whole page.
@@ -97,7 +97,7 @@ fn one_rule(page: &mut Page, rule: &Rule, said: Option<&SaidRule>) {
     let targets = rule.targets.iter().map(target).collect::<Vec<_>>().join(", ");
     page.say("targets", Some(format!("[{targets}]")), of(said, |said| &said.targets));
     // What has no effect may not be said.
-    if rule.action != crate::rules::Action::Deny {
+    if rule.action != Action::Deny {
         page.say("on_failure", Some(text(rule.on_failure.as_str())), of(said, |said| &said.on_failure));
     }
 }

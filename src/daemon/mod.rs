@@ -5,10 +5,13 @@ pub mod admin;
 use crate::audit::{Log, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::credentials::Store;
 use crate::error::Chain;
 use crate::metrics::Metrics;
 use crate::proxy::connection::{self, Dialers, End};
+use crate::proxy::health::Health;
 use crate::proxy::listener::{Listener, Unlistenable};
+use crate::proxy::rounds::Rounds;
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
@@ -34,6 +37,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long it may take for calls that were cut off to be gone, and for the audit log to be written.
 const LAST: Duration = Duration::from_secs(2);
+
+/// What the state directory's file of the names that served is called.
+const SERVED: &str = "served";
 
 /// The pause after a client could not be accepted. Running out of file descriptors passes; spinning would not help.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -73,18 +79,34 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
 }
 
 fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
-    let Settings { listen, admin, runtime, audit, node, message_limit, rules, .. } = settings;
+    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules } = settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {
-        tracing::info!(rule = rule.name, matches = spoken(&rule.patterns), targets = spoken(&rule.targets), "Rule");
+        tracing::info!(
+            rule = rule.name,
+            action = rule.action.as_str(),
+            matches = spoken(&rule.patterns),
+            targets = spoken(&rule.targets),
+            on_failure = rule.on_failure.as_str(),
+            "Rule",
+        );
     }
-    tracing::info!(%listen, %admin, audit = %audit.file.display(), node, "Serving");
+    tracing::info!(%listen, %admin, audit = %audit.file.display(), state = %state.display(), node, "Serving");
     let metrics = Metrics::default();
     let (log, writer) = Log::start(&audit, metrics.audit_failures.clone())?;
+    let (served, opened) = Served::open(&state.join(SERVED));
+    if let Err(error) = opened {
+        tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");
+    }
+    // Systemd's, which only its own unit's processes can read.
+    let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
     let shared = Arc::new(Context {
         rules,
-        served: Served::default(),
+        served,
+        credentials: Store::new(credentials, handed_over, Clock::SYSTEM),
+        health: Health::default(),
+        rounds: Rounds::default(),
         audit: log,
         metrics,
         clock: Clock::SYSTEM,

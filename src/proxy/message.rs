@@ -60,6 +60,19 @@ impl Read {
         Self { message: Err(Unread::Malformed), ..self }
     }
 
+    /// A body that is no message to look at, with all of its data.
+    pub fn whole(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        let data = (!data.is_empty()).then(|| Frame::data(data));
+        let frames = data.into_iter().chain(trailers.map(Frame::trailers)).collect();
+        Self { message: Err(Unread::Empty), frames, rest: Body::default() }
+    }
+
+    /// All of its data; `None` where they were not all read.
+    pub fn data(&self) -> Option<Bytes> {
+        let parts = self.frames.iter().filter_map(Frame::data_ref).flatten().copied();
+        (self.message != Err(Unread::TooLarge)).then(|| parts.collect())
+    }
+
     /// The body, as it came.
     pub fn into_body(self) -> Body {
         self.rest.after(self.frames)
@@ -68,6 +81,11 @@ impl Read {
     /// The trailers, if the body was read to its end and has some.
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.frames.last().and_then(Frame::trailers_ref)
+    }
+
+    /// The trailers, to change them.
+    pub fn trailers_mut(&mut self) -> Option<&mut HeaderMap> {
+        self.frames.last_mut().and_then(Frame::trailers_mut)
     }
 }
 

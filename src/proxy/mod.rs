@@ -12,14 +12,18 @@
 //! 6. [`authority`]: mends the headers of older kubelets. Below hyper, which would refuse them.
 //! 7. [`listener`]: the socket.
 
+pub mod answer;
 pub mod authority;
 pub mod connection;
 pub mod deadline;
 pub mod forward;
+pub mod health;
 pub mod listener;
 pub mod message;
 pub mod names;
+pub mod pending;
 pub mod pull;
+pub mod rounds;
 pub mod route;
 pub mod status;
 
@@ -28,6 +32,7 @@ pub use status::Fault;
 use crate::audit;
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::credentials;
 use crate::metrics::{Metrics, Unread};
 use crate::rules::{Position, Standpoint, Table};
 use crate::runtime::Served;
@@ -43,6 +48,12 @@ pub struct Context {
     pub rules: Table,
     /// Which name served an image's last pull.
     pub served: Served,
+    /// The targets' own credentials.
+    pub credentials: credentials::Store,
+    /// Targets that could not be reached.
+    pub health: health::Health,
+    /// What the registries said a moment ago.
+    pub rounds: rounds::Rounds,
     /// The audit log.
     pub audit: audit::Log,
     /// The counters.
@@ -88,3 +99,6 @@ impl Context {
 
 /// The shared context, as every layer holds it.
 pub type Shared = Arc<Context>;
+
+#[cfg(test)]
+mod tests;

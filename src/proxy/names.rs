@@ -77,11 +77,18 @@ impl<S: Below> Asking<S> {
         let Ok(mentions) = rewrite::mentions(&self.shared.rules, row, &message, self.shared.standpoint()) else {
             return self.pass_on(read.malformed()).await;
         };
+        // A name that no rule rewrites, and that none did when it was pulled last, is the name of what is there.
+        let mentions: Vec<_> = mentions.into_iter().filter(|mention| self.names(mention).len() > 1).collect();
         match (row.purpose, mentions.first()) {
             (_, None) => self.pass_on(read).await,
             (Purpose::Ask, Some(mention)) => self.ask(mention, &message).await,
             (Purpose::Use | Purpose::Pull, Some(_)) => self.with_names(row, mentions, read, &message).await,
         }
+    }
+
+    /// The names to look for an image under, in order.
+    fn names(&self, mention: &Mention) -> Vec<String> {
+        self.shared.served.order(&mention.image, &mention.substitutes)
     }
 
     /// The very bytes that came.
@@ -95,7 +102,7 @@ impl<S: Below> Asking<S> {
     /// `ImageStatus`: the answer for the first name that is there; if none is, the answer for the name as asked.
     async fn ask(&self, mention: &Mention, message: &Bytes) -> Result<Response<Body>, Fault> {
         let mut answer = None;
-        for name in self.shared.served.order(&mention.image, &mention.substitutes) {
+        for name in self.names(mention) {
             let question = rewrite::renamed(message, [(mention, name.as_str())]).unwrap_or_else(|_| message.clone());
             let found = self.status(question).await?;
             let last = found.presence != Presence::Absent;
@@ -143,7 +150,7 @@ impl<S: Below> Asking<S> {
     /// The name under which an image is there. A question that fails is no answer: the call that follows will show
     /// what is wrong.
     async fn present(&self, mention: &Mention) -> Result<Option<String>, Fault> {
-        for name in self.shared.served.order(&mention.image, &mention.substitutes) {
+        for name in self.names(mention) {
             let Ok(question) = mention.question(&name) else { return Ok(None) };
             match self.status(question).await {
                 Ok(Found { presence: Presence::Present, .. }) => return Ok(Some(name)),

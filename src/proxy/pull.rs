@@ -1,21 +1,32 @@
-//! `PullImage`: the substitute is pulled, and the caller is answered after the record of it is written.
+//! `PullImage`: what its rule says is done, and the caller is answered after the record of it is written.
+//!
+//! A pull that is substituted makes its round: the targets in their order, those that could not be reached lately last,
+//! and then, if the rule says so, the registry that the image is named by. The first that serves the image ends it.
 
-use super::message::{self, Unread};
+use super::answer::{Answer, Refusal};
+use super::health;
+use super::message::{self, Read, Unread};
 use super::names::edited;
+use super::pending::{self, Pending};
+use super::rounds::Fingerprint;
 use super::{Answering, Below, Fault, Shared, deadline};
-use crate::audit::{self, Outcome};
+use crate::audit::{Event, Outcome};
 use crate::body::Body;
-use crate::cri::method::{Call, PULLED_IMAGE_REF};
+use crate::credentials::Credential;
+use crate::cri::method::Call;
 use crate::error::Chain;
 use crate::metrics;
-use crate::rewrite;
-use crate::runtime::Failure;
-use crate::wire;
-use http::{Request, Response};
+use crate::reference::Reference;
+use crate::rewrite::{self, Substitute};
+use crate::rules::{Action, Credentials, OnFailure};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, request};
+use secrecy::ExposeSecret;
+use std::fmt::Write;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Code;
 use tower::{Service, ServiceExt};
 
 /// The layer.
@@ -25,38 +36,40 @@ pub struct Pull<S> {
     shared: Shared,
 }
 
-/// A substituted pull under way. Dropped before its record is with the log, it still gets one: of its end if it had one,
-/// and otherwise of having been cancelled.
-#[derive(Debug)]
-struct Pending {
+/// A substituted pull on its round.
+struct Round<S> {
+    inner: S,
     shared: Shared,
+    /// The call, without its message.
+    head: request::Parts,
+    trailers: Option<HeaderMap>,
     since: Instant,
-    api: &'static str,
-    pull: rewrite::Pull,
-    attempts: Vec<audit::Attempt>,
-    /// The attempt that was begun last, and when.
-    current: Option<Instant>,
-    record: Stage,
+    pending: Pending,
+    /// What the attempt under way asks, if that may be asked again for another candidate.
+    asked: Option<Fingerprint>,
+    /// What was asked and failed, to answer for the calls that follow.
+    failed: Vec<(Fingerprint, Refusal)>,
 }
 
-/// Where the record of a pull is.
-#[derive(Debug)]
-enum Stage {
-    /// Not written yet: the pull goes on.
-    Open,
-    /// Written, and not yet with the log.
-    Ready(Box<audit::Record>),
-    /// With the log.
-    Taken,
+/// Somebody to ask.
+enum Stop {
+    /// And whether it could not be reached lately.
+    Target(Substitute, bool),
+    /// The registry that the image is named by.
+    Original,
 }
 
-/// What a runtime said to one attempt.
-struct Answer {
-    /// What the caller gets if this is the answer.
-    outcome: Result<Response<Body>, Fault>,
-    status: audit::Status,
-    image_ref: Option<String>,
-}
+/// How long a target may take while there are others: a mirror that accepts and then says nothing would be waited for
+/// for ever, since the kubelet sets a pull no limit, and most often pulls one image at a time. The last one that is not
+/// known to be in trouble has none: a large image on a slow line is no fault.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What CRI has a runtime begin its message with where a signature is missing or wrong. Another registry with the same
+/// name in it is no way around that.
+const SIGNATURE_REFUSED: &str = "SignatureValidationFailed";
+
+/// How much of what a registry said is told of it where another one's answer is the one that counts.
+const TOLD: usize = 200;
 
 impl<S> Pull<S> {
     /// The layer on top of `inner`.
@@ -101,185 +114,249 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
             return inner.oneshot(Request::from_parts(head, read.into_body())).await;
         }
     };
-
-    let trailers = read.trailers().cloned();
-    let requests: Vec<_> = pull.substitutes.iter().filter_map(|s| pull.request(s, None).ok()).collect();
-    let mut pending = Pending::new(shared, since, version.as_str(), pull);
-    let mut first_failure = None;
-    for message in requests {
-        pending.begin();
-        let mut head = head.clone();
-        if !pending.attempts.is_empty() {
-            deadline::spend(&mut head.headers, since.elapsed());
+    let action = pull.rule.action_at(shared.standpoint());
+    let pending = |event| Pending::new(shared.clone(), since, version.as_str(), pull, event);
+    match action {
+        Action::Deny => deny(pending(Event::Denied)).await,
+        Action::Observe => observe(inner, &shared, head, read, pending(Event::Observed)).await,
+        Action::Rewrite => {
+            let (trailers, pending) = (read.trailers().cloned(), pending(Event::Substituted));
+            Round { inner, shared, head, trailers, since, pending, asked: None, failed: Vec::new() }.make().await
         }
-        let response = inner.clone().oneshot(edited(head, &message, trailers.clone())).await;
-        let answer = Answer::read(response, pending.shared.message_limit).await;
-        pending.end(answer.status.clone());
-        if answer.status.code == 0 {
-            pending.finish(Outcome::Pulled, answer.status, answer.image_ref).await;
-            return answer.outcome;
+    }
+}
+
+/// Nobody is asked. What is present still starts, since the kubelet pulls only what is not.
+async fn deny(mut pending: Pending) -> Result<Response<Body>, Fault> {
+    let rewrite::Pull { matched, substitutes, rule, .. } = &pending.pull;
+    let instead = substitutes.first().map(|first| format!("; use {}", first.image)).unwrap_or_default();
+    let why = format!("{matched} is retired on this node{instead} (rule {})", rule.name);
+    let denied = Answer::fault(Fault::Denied(why));
+    pending.finish(Outcome::Denied, denied.status.clone(), None).await;
+    denied.into_outcome()
+}
+
+/// The very bytes that came are sent, and those that come back.
+async fn observe<S: Below>(
+    inner: S,
+    shared: &Shared,
+    head: request::Parts,
+    read: Read,
+    mut pending: Pending,
+) -> Result<Response<Body>, Fault> {
+    let image = pending.pull.image.clone();
+    pending.begin(&image);
+    pending.shows(if pending.pull.has_credentials() { pending::CALL } else { pending::NONE });
+    let response = inner.oneshot(Request::from_parts(head, read.into_body())).await;
+    let answer = Answer::read(response, shared.message_limit).await;
+    pending.end(&answer, false);
+    let outcome = if answer.code() == Code::Ok { Outcome::Pulled } else { Outcome::Failed };
+    if outcome == Outcome::Pulled {
+        shared.served.remember(&image, &image).await;
+    }
+    pending.finish(outcome, answer.status.clone(), answer.image_ref.clone()).await;
+    answer.into_outcome()
+}
+
+// === impl Round ===
+
+impl<S: Below> Round<S> {
+    async fn make(mut self) -> Result<Response<Body>, Fault> {
+        let substitutes = &self.pending.pull.substitutes;
+        let targets = self.shared.health.order(substitutes).into_iter();
+        let mut stops: Vec<_> = targets.map(|(target, in_trouble)| Stop::Target(target.clone(), in_trouble)).collect();
+        if self.pending.pull.rule.on_failure == OnFailure::Original {
+            stops.push(Stop::Original);
+        }
+        // The registry that the rule names first is the one to know why an image can't be had.
+        let first = substitutes.first().map(|first| first.image.clone()).unwrap_or_default();
+        let mut told: Option<Answer> = None;
+        let mut rest = stops.as_slice();
+        while let Some((stop, others)) = rest.split_first() {
+            rest = others;
+            let answer = match stop {
+                Stop::Target(substitute, in_trouble) => {
+                    let better_follow = others.iter().any(|other| !matches!(other, Stop::Target(_, true)));
+                    let usual = better_follow || (*in_trouble && stops.len() > 1);
+                    self.ask(substitute, usual.then_some(PATIENCE)).await?
+                }
+                Stop::Original => self.fall_back().await?,
+            };
+            if answer.code() == Code::Ok {
+                return self.served(answer).await;
+            }
+            let is_last = self.is_last(&answer);
+            let is_first = matches!(stop, Stop::Target(substitute, _) if substitute.image == first);
+            if told.is_none() || is_first {
+                told = Some(answer);
+            }
+            if is_last {
+                break;
+            }
+        }
+        match told {
+            Some(answer) => self.refuse(answer).await,
+            // A rule that rewrites has a target, so somebody was asked.
+            None => Err(Fault::Panic),
+        }
+    }
+
+    /// One target: what its registry, or the way to it, said. `usual` is how long it may take, unless it says so itself.
+    async fn ask(&mut self, substitute: &Substitute, usual: Option<Duration>) -> Result<Answer, Fault> {
+        self.pending.begin(&substitute.image);
+        self.asked = None;
+        let limit = substitute.target.timeout.or(usual);
+        let asked = self.ask_in_its_own_time(substitute);
+        let (answer, reused) = match limit {
+            None => asked.await?,
+            Some(limit) => match tokio::time::timeout(limit, asked).await {
+                Ok(asked) => asked?,
+                Err(_) => {
+                    let late = Fault::Late { image: substitute.image.clone(), limit, also: String::new() };
+                    let answer = Answer::fault(late);
+                    (answer, false)
+                }
+            },
+        };
+        self.pending.end(&answer, reused);
+        if !reused {
+            self.judge(substitute, &answer);
+            self.failed.extend(self.asked.take().zip(answer.refusal()));
+        }
+        Ok(answer)
+    }
+
+    async fn ask_in_its_own_time(&mut self, substitute: &Substitute) -> Result<(Answer, bool), Fault> {
+        let credential = self.credential(substitute).await;
+        let auth = credential.as_ref().map(Credential::to_auth);
+        let auth = auth.as_ref().map(ExposeSecret::expose_secret);
+        let pull = &self.pending.pull;
+        // It was well-formed when it was read.
+        let Ok(request) = pull.request(substitute, auth) else { return Err(Fault::Panic) };
+        let asked = self.shared.rounds.fingerprint(&request);
+        // Only a pod's calls come in rounds, and only calls that differ in what nobody is shown come to the same.
+        let comes_again =
+            pull.pod.is_some() && pull.has_credentials() && !(substitute.shows_what_came() && auth.is_none());
+        if comes_again {
+            let call = self.shared.rounds.fingerprint(pull.as_asked());
+            if let Some(known) = self.shared.rounds.recall(asked, call) {
+                return Ok((known.into(), true));
+            }
+        }
+        self.asked = comes_again.then_some(asked);
+        Ok((self.send(&request).await, false))
+    }
+
+    /// The registry that the image is named by, with the request as it came.
+    async fn fall_back(&mut self) -> Result<Answer, Fault> {
+        self.pending.falls_back();
+        let (request, image) = (self.pending.pull.as_asked().clone(), self.pending.pull.image.clone());
+        self.pending.begin(&image);
+        self.pending.shows(if self.pending.pull.has_credentials() { pending::CALL } else { pending::NONE });
+        let answer = self.send(&request).await;
+        self.pending.end(&answer, false);
+        Ok(answer)
+    }
+
+    /// Sends a request with what is left of the caller's time.
+    async fn send(&self, request: &Bytes) -> Answer {
+        let mut head = self.head.clone();
+        if !self.pending.attempts().is_empty() {
+            deadline::spend(&mut head.headers, self.since.elapsed());
+        }
+        let response = self.inner.clone().oneshot(edited(head, request, self.trailers.clone())).await;
+        Answer::read(response, self.shared.message_limit).await
+    }
+
+    /// What a target's own source has for it. One that has nothing, or can't be asked, is no reason not to pull: the
+    /// registry may want no credentials, and if it does, it says so.
+    async fn credential(&mut self, substitute: &Substitute) -> Option<Credential> {
+        let came = self.pending.pull.has_credentials() && substitute.shows_what_came();
+        self.pending.shows(if came { pending::CALL } else { pending::NONE });
+        let Credentials::Source(source) = &substitute.target.credentials else { return None };
+        let reference = Reference::parse(&substitute.image).ok()?;
+        match self.shared.credentials.find(source, reference).await {
+            Ok(found) => found.inspect(|_| self.pending.shows(source)),
+            Err(error) => {
+                let error = Chain(&error).to_string();
+                tracing::warn!(error, image.after = substitute.image, "Pulling without credentials");
+                self.pending.lacks(error);
+                None
+            }
+        }
+    }
+
+    /// Learns from an answer whether its registry can be reached.
+    fn judge(&self, substitute: &Substitute, answer: &Answer) {
+        let (health, metrics, target) = (&self.shared.health, &self.shared.metrics, &substitute.target);
+        let outcome = if answer.is_without_runtime() {
+            return;
+        } else if answer.is_late() {
+            "late"
+        } else if answer.code() == Code::Ok {
+            "pulled"
+        } else if health::is_unreachable(answer.code(), &answer.status.message, &substitute.image) {
+            "unreachable"
+        } else {
+            "refused"
+        };
+        match outcome {
+            "late" | "unreachable" => health.failed(target, metrics),
+            _ => health.reached(target, metrics),
+        }
+        metrics.attempts.get_or_create(&metrics::Attempt { target: target.to_string(), outcome }).inc();
+    }
+
+    /// Whether there is nothing to try after such an answer.
+    fn is_last(&self, answer: &Answer) -> bool {
+        if answer.is_late() {
+            return false;
         }
         // Another registry is no way around a runtime that is gone.
-        let last = answer.outcome.is_err() || is_final(answer.status.code);
-        first_failure.get_or_insert(answer);
-        if last {
-            break;
+        answer.is_without_runtime()
+            || answer.status.message.starts_with(SIGNATURE_REFUSED)
+            // Nobody waits any more. (A deadline that the caller did not set is the registry's own.)
+            || answer.code() == Code::Cancelled
+            || (answer.code() == Code::DeadlineExceeded && deadline::given(&self.head.headers).is_some())
+    }
+
+    async fn served(mut self, answer: Answer) -> Result<Response<Body>, Fault> {
+        if let Some(last) = self.pending.attempts().last() {
+            self.shared.served.remember(&self.pending.pull.image, &last.image).await;
         }
+        self.pending.finish(Outcome::Pulled, answer.status.clone(), answer.image_ref.clone()).await;
+        answer.into_outcome()
     }
-    match first_failure {
-        Some(failed) => {
-            pending.finish(Outcome::Failed, failed.status, None).await;
-            failed.outcome
+
+    async fn refuse(mut self, mut answer: Answer) -> Result<Response<Body>, Fault> {
+        let call = self.shared.rounds.fingerprint(self.pending.pull.as_asked());
+        for (asked, refusal) in std::mem::take(&mut self.failed) {
+            self.shared.rounds.remember(asked, call, refusal);
         }
-        // A rule has at least one target, so there was an attempt.
-        None => Err(Fault::Panic),
-    }
-}
-
-/// Nobody waits any more, so there is nothing to try next.
-fn is_final(code: i32) -> bool {
-    matches!(Code::from_i32(code), Code::Cancelled | Code::DeadlineExceeded)
-}
-
-// === impl Answer ===
-
-impl Answer {
-    /// Reads an answer whole: its end, the status, may not reach the caller before the record of it is written.
-    async fn read(response: Result<Response<Body>, Fault>, limit: usize) -> Self {
-        let (head, body) = match response {
-            Ok(response) => response.into_parts(),
-            Err(fault) => return Self::fault(fault),
-        };
-        let read = match message::read(body, limit).await {
-            Ok(read) => read,
-            Err(error) => return Self::fault(Fault::Runtime(Failure::Ended(error))),
-        };
-        let status =
-            read.trailers().and_then(Status::from_header_map).or_else(|| Status::from_header_map(&head.headers));
-        let image_ref =
-            read.message.as_ref().ok().and_then(|message| wire::text(message, PULLED_IMAGE_REF)).map(str::to_owned);
-        let status = match status {
-            Some(status) => audit::Status { code: status.code().into(), message: status.message().to_owned() },
-            None => audit::Status { code: Code::Unknown.into(), message: "the runtime sent no gRPC status".to_owned() },
-        };
-        Self { outcome: Ok(Response::from_parts(head, read.into_body())), status, image_ref }
+        answer.say_also(&self.account());
+        self.pending.finish(Outcome::Failed, answer.status.clone(), None).await;
+        answer.into_outcome()
     }
 
-    fn fault(fault: Fault) -> Self {
-        let status = match fault.status() {
-            Some(status) => audit::Status { code: status.code().into(), message: status.message().to_owned() },
-            None => audit::Status { code: Code::Unknown.into(), message: Chain(&fault).to_string() },
-        };
-        Self { outcome: Err(fault), status, image_ref: None }
-    }
-}
-
-// === impl Pending ===
-
-impl Pending {
-    const fn new(shared: Shared, since: Instant, api: &'static str, pull: rewrite::Pull) -> Self {
-        Self { shared, since, api, pull, attempts: Vec::new(), current: None, record: Stage::Open }
-    }
-
-    fn begin(&mut self) {
-        self.current = Some(Instant::now());
-    }
-
-    fn end(&mut self, status: audit::Status) {
-        self.attempt(Some(status));
-    }
-
-    /// Notes the current attempt.
-    fn attempt(&mut self, status: Option<audit::Status>) {
-        let Some(began) = self.current.take() else { return };
-        if let Some(substitute) = self.pull.substitutes.get(self.attempts.len()) {
-            self.attempts.push(audit::Attempt { image: substitute.image.clone(), status, duration: began.elapsed() });
-        }
-    }
-
-    /// Writes the record.
-    async fn finish(&mut self, outcome: Outcome, status: audit::Status, image_ref: Option<String>) {
-        if outcome == Outcome::Pulled
-            && let Some(last) = self.attempts.last()
-        {
-            let substitutes: Vec<_> = self.pull.substitutes.iter().map(|substitute| substitute.image.clone()).collect();
-            self.shared.served.remember(&self.pull.image, &last.image, &substitutes);
-        }
-        let record = self.record(outcome, Some(status), image_ref);
-        self.count(&record);
-        self.record = Stage::Ready(Box::new(record.clone()));
-        let taken = self.shared.audit.take(&record).await;
-        self.record = Stage::Taken;
-        let written = match taken {
-            Ok(ticket) => ticket.written().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            self.alarm(&error);
-        }
-    }
-
-    fn record(&self, outcome: Outcome, status: Option<audit::Status>, image_ref: Option<String>) -> audit::Record {
-        let asked = self.attempts.last().map(|last| last.image.clone());
-        audit::Record {
-            schema: audit::record::SCHEMA,
-            time: self.shared.clock.now(),
-            node: self.shared.node.clone(),
-            event: outcome.event(),
-            rule: self.pull.rule.name.clone(),
-            image: self.pull.image.clone(),
-            substitute: asked.unwrap_or_default(),
-            pod: self.pull.pod.clone().map(Into::into),
-            api: self.api,
-            outcome,
-            status,
-            image_ref,
-            attempts: self.attempts.clone(),
-            duration: self.since.elapsed(),
-        }
-    }
-
-    /// Counts a pull and says it in the service's own log, where operators look first.
-    fn count(&self, record: &audit::Record) {
-        let labels = metrics::Substitution { rule: record.rule.clone(), outcome: record.outcome.as_str() };
-        self.shared.metrics.substitutions.get_or_create(&labels).inc();
-        let pod = self.pull.pod.as_ref();
-        tracing::info!(
-            rule = record.rule,
-            image.before = record.image,
-            image.after = record.substitute,
-            pod.namespace = pod.map(|pod| pod.namespace.as_str()),
-            pod.name = pod.map(|pod| pod.name.as_str()),
-            pod.uid = pod.map(|pod| pod.uid.as_str()),
-            api = record.api,
-            outcome = record.outcome.as_str(),
-            code = record.status.as_ref().map(|status| status.code),
-            message =
-                record.status.as_ref().map(|status| status.message.as_str()).filter(|message| !message.is_empty()),
-            duration_ms = Duration::as_millis(&record.duration),
-            "Substituted a pull",
-        );
-    }
-
-    fn alarm(&self, error: &audit::file::Unwritten) {
-        tracing::error!(error = %Chain(error), image.before = self.pull.image, "A substituted pull is not in the audit log");
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        let record = match std::mem::replace(&mut self.record, Stage::Taken) {
-            Stage::Taken => return,
-            Stage::Ready(record) => *record,
-            Stage::Open => {
-                self.attempt(None);
-                let record = self.record(Outcome::Cancelled, None, None);
-                self.count(&record);
-                record
+    /// What was done, for whoever reads the events of the pod.
+    fn account(&self) -> String {
+        let rewrite::Pull { rule, image, .. } = &self.pending.pull;
+        let mut account = format!(" (repoint, rule {}: instead of {image} asked", rule.name);
+        let attempts = self.pending.attempts();
+        for (number, attempt) in attempts.iter().enumerate() {
+            let then = if number == 0 { "" } else { ", then" };
+            // Writing to a string does not fail.
+            let _infallible = write!(account, "{then} {}", attempt.image);
+            if let Some(error) = &attempt.credentials_error {
+                let _infallible = write!(account, " without credentials, since {error}");
             }
-        };
-        if let Err(error) = self.shared.audit.leave(&record) {
-            self.alarm(&error);
+            if let Some(status) = attempt.status.as_ref().filter(|_| attempts.len() > 1) {
+                let code = Code::from_i32(status.code);
+                let message: String = status.message.chars().take(TOLD).collect();
+                let _infallible = write!(account, " [{code:?}: {message}]");
+            }
         }
+        account.push(')');
+        account
     }
 }

@@ -6,6 +6,8 @@
 //! | the runtime went away during the call | status 14, in trailers where the answer had begun | `ended` | warning |
 //! | the runtime reset this one stream | the same reset | none: it is the runtime's answer | debug |
 //! | the runtime is going away and did not look at the call | the reset that says so; the caller may retry, and grpc-go does | none | debug |
+//! | a rule forbids the pull | status 7, `PERMISSION_DENIED` | `denied` | the line of the pull |
+//! | no target answered within its limit of time | status 4, `DEADLINE_EXCEEDED` | `late` | warning |
 //! | the caller went away | nothing | none | debug |
 //! | a panic of ours | status 13, `INTERNAL` | `panic` | error |
 //!
@@ -21,6 +23,7 @@ use http_body::Frame;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tonic::{Code, Status};
 
 /// Why a call has no answer.
@@ -35,6 +38,19 @@ pub enum Fault {
     /// The caller's side.
     #[error("the caller ended the call")]
     Caller(#[source] hyper::Error),
+    /// The rule forbids it.
+    #[error("{0}")]
+    Denied(String),
+    /// The registry did not answer within the limit of its target.
+    #[error("{image} could not be pulled within {} s{also}", limit.as_secs_f64())]
+    Late {
+        /// What was asked for.
+        image: String,
+        /// The limit.
+        limit: Duration,
+        /// What else there is to say.
+        also: String,
+    },
     /// Ours.
     #[error("repoint failed to handle this call; its log says where")]
     Panic,
@@ -63,6 +79,9 @@ impl Fault {
             Self::Runtime(Failure::Ended(error)) if is_reset(error) || is_unseen(error) => None,
             Self::Runtime(Failure::Ended(_)) => Some((self.with(Code::Unavailable), "ended")),
             Self::Caller(_) | Self::Unseen(_) => None,
+            // For a person who reads the events of a pod and has not heard of repoint.
+            Self::Denied(why) => Some((Status::permission_denied(why), "denied")),
+            Self::Late { .. } => Some((self.with(Code::DeadlineExceeded), "late")),
             Self::Panic => Some((self.with(Code::Internal), "panic")),
         }
     }
@@ -75,7 +94,9 @@ impl Fault {
     fn told(&self, metrics: &Metrics) -> Option<Status> {
         let (status, reason) = self.answer()?;
         metrics.answered.get_or_create(&Answered { reason }).inc();
-        tracing::warn!(error = %Chain(self), "Answered a call that the runtime did not");
+        if !matches!(self, Self::Denied(_)) {
+            tracing::warn!(error = %Chain(self), "Answered a call that the runtime did not");
+        }
         Some(status)
     }
 }
@@ -112,7 +133,12 @@ pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Resu
             Fault::Runtime(Failure::Ended(error)) if is_unseen(&error) => {
                 Fault::Unseen(h2::Reason::REFUSED_STREAM.into())
             }
-            fault @ (Fault::Runtime(_) | Fault::Unseen(_) | Fault::Caller(_) | Fault::Panic) => fault,
+            fault @ (Fault::Runtime(_)
+            | Fault::Unseen(_)
+            | Fault::Caller(_)
+            | Fault::Denied(_)
+            | Fault::Late { .. }
+            | Fault::Panic) => fault,
         });
     };
     let mut response = Response::new(rescued(Body::default()));

@@ -20,8 +20,8 @@ pub struct Pull {
     pub rule: Arc<Rule>,
     /// The image as asked for.
     pub image: String,
-    /// The registry as asked for.
-    pub registry: String,
+    /// The part of it that the rule's pattern is about.
+    pub matched: String,
     /// The pod it is for.
     pub pod: Option<Pod>,
     /// What to ask for instead, in the order of the rule's targets.
@@ -74,7 +74,7 @@ pub fn pull(table: &Table, row: &Method, message: &Bytes) -> Result<Option<Pull>
     Ok(Some(Pull {
         rule: Arc::clone(found.rule),
         image: reference.source().to_owned(),
-        registry: reference.registry().to_owned(),
+        matched: found.matched(),
         substitutes: substitutes.collect(),
         message: message.clone(),
         name: site.value,
@@ -193,6 +193,11 @@ impl fmt::Debug for Pull {
 // === impl Substitute ===
 
 impl Substitute {
+    /// One on another registry than the one that was asked for.
+    pub const fn new(image: String, target: Target) -> Self {
+        Self { image, target, leaves_registry: true }
+    }
+
     /// Whether its registry is shown the credentials that came with the call (where its own source has none).
     pub fn shows_what_came(&self) -> bool {
         self.target.credentials == Credentials::Forward || !self.leaves_registry

@@ -310,6 +310,12 @@ impl<'a> Match<'a> {
         self.reference.components().skip(self.covered)
     }
 
+    /// The part of the reference that the pattern is about: its registry, and what the pattern covers of its path.
+    pub fn matched(&self) -> String {
+        let covered = self.reference.components().take(self.covered);
+        std::iter::once(self.reference.registry()).chain(covered).collect::<Vec<_>>().join("/")
+    }
+
     /// Whether the registry asked at `target` is another one than the caller named, so that what it knows of the
     /// caller's credentials would be news to it.
     pub fn leaves_registry(&self, target: &Target) -> bool {

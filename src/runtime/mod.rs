@@ -6,10 +6,12 @@
 
 pub mod discovery;
 pub mod endpoint;
+pub mod journal;
 pub mod leg;
 pub mod presence;
 
 pub use endpoint::{Address, Dialer, Endpoint, Unreachable};
+pub use journal::Unkept;
 pub use leg::{Failure, Leg, Legs};
 pub use presence::Served;
 

@@ -1,7 +1,7 @@
 //! The program under test, as a process of its own.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,8 +24,20 @@ pub struct Repoint {
 pub struct Setup {
     directory: PathBuf,
     settings: String,
-    rules: String,
+    tables: String,
+    /// By the name of the file, without its end.
+    drop_ins: Vec<(String, String)>,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+/// What a run came to that ended by itself.
+#[derive(Debug)]
+pub struct Output {
+    /// `None` if a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Setup {
@@ -37,9 +49,26 @@ impl Setup {
     }
 
     /// A rule in the place of the built-in one.
-    pub fn rule(mut self, name: &str, pattern: &str, targets: &[&str]) -> Self {
-        let rule = format!("[[rules]]\nname = {name:?}\nmatch = [{pattern:?}]\ntargets = {targets:?}\n");
-        self.rules.push_str(&rule);
+    pub fn rule(self, name: &str, pattern: &str, targets: &[&str]) -> Self {
+        self.toml(&format!("[[rules]]\nname = {name:?}\nmatch = [{pattern:?}]\ntargets = {targets:?}\n"))
+    }
+
+    /// Further tables, such as `[[rules]]`, as they are to stand at the end of the file.
+    pub fn toml(mut self, text: &str) -> Self {
+        self.tables.push_str(text);
+        self.tables.push('\n');
+        self
+    }
+
+    /// A file of this name in the directory beside the file.
+    pub fn drop_in(mut self, name: &str, text: &str) -> Self {
+        self.drop_ins.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// A variable of its environment, and of nobody else's.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -76,12 +105,15 @@ impl Setup {
     }
 
     fn spawn(self) -> Repoint {
-        let Self { directory, settings, rules, flags } = self;
+        let file = self.file();
+        let Self { directory, drop_ins, flags, environment, .. } = self;
         fs::create_dir_all(&directory).unwrap();
-        let audit = directory.join("audit.jsonl");
-        let state = directory.join("state");
-        let file = format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{rules}");
         fs::write(directory.join("repoint.toml"), file).unwrap();
+        for (name, text) in drop_ins {
+            let drop_ins = directory.join("repoint.d");
+            fs::create_dir_all(&drop_ins).unwrap();
+            fs::write(drop_ins.join(format!("{name}.toml")), text).unwrap();
+        }
         let log = File::create(directory.join("repoint.log")).unwrap();
         let mut command = vec![program().display().to_string(), "serve".to_owned()];
         command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);
@@ -90,12 +122,20 @@ impl Setup {
         let child = Command::new(&command[0])
             .args(&command[1..])
             .env("RUST_LOG", "info,repoint=debug")
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not run: {error}", command[0]));
         Repoint { child, directory, command }
+    }
+
+    fn file(&self) -> String {
+        let Self { settings, tables, .. } = self;
+        let audit = self.directory.join("audit.jsonl");
+        let state = self.directory.join("state");
+        format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{tables}")
     }
 }
 
@@ -110,10 +150,53 @@ fn program() -> PathBuf {
     }
 }
 
+/// Runs it once, with these words and this on its standard input. Blocks: a test with a stand-in that it is to talk to
+/// gives it a thread of its own.
+pub fn run(words: &[&str], stdin: &str) -> Output {
+    // Files and not pipes: nobody has to empty one while another fills.
+    let [mut input, stdout, stderr] = std::array::from_fn(|_| tempfile::tempfile().unwrap());
+    input.write_all(stdin.as_bytes()).unwrap();
+    input.rewind().unwrap();
+    let mut child = Command::new(program())
+        .args(words)
+        .stdin(input)
+        .stdout(stdout.try_clone().unwrap())
+        .stderr(stderr.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{words:?} does not end: {}", all_of(stderr));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    Output { code: status.code(), stdout: all_of(stdout), stderr: all_of(stderr) }
+}
+
+fn all_of(mut file: File) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
+}
+
 impl Repoint {
     /// One whose files are in `directory`, in front of no runtime yet.
     pub fn in_directory(directory: &Path) -> Setup {
-        Setup { directory: directory.join("repoint"), settings: String::new(), rules: String::new(), flags: Vec::new() }
+        Setup {
+            directory: directory.join("repoint"),
+            settings: String::new(),
+            tables: String::new(),
+            drop_ins: Vec::new(),
+            flags: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// One in front of `runtime`.

@@ -24,9 +24,12 @@ pub struct Enclosure {
     done: Lines<BufReader<ChildStdout>>,
 }
 
-/// What `init.sh` can be told to do with containerd.
+/// What `init.sh` can be told to do.
 #[derive(Debug, Clone, Copy)]
-pub enum Order {
+pub enum Order<'a> {
+    /// Starts a registry, which has its settings in `NAME.yml` and its log in `NAME.log`.
+    Registry(&'a str),
+    /// Starts containerd, which is also what those below are about.
     Start,
     /// As a service manager stops it.
     Stop,
@@ -53,14 +56,15 @@ impl Enclosure {
     }
 
     /// Returns when it is done.
-    pub async fn order(&mut self, order: Order) -> Result<(), String> {
-        let word = match order {
-            Order::Start => "start",
-            Order::Stop => "stop",
-            Order::Kill => "kill",
+    pub async fn order(&mut self, order: Order<'_>) -> Result<(), String> {
+        let (word, name) = match order {
+            Order::Registry(name) => ("registry", name),
+            Order::Start => ("start", ""),
+            Order::Stop => ("stop", ""),
+            Order::Kill => ("kill", ""),
         };
         let orders = self.orders.as_mut().ok_or("the enclosure has ended")?;
-        let line = format!("{word}\n");
+        let line = format!("{word} {name}\n");
         orders.write_all(line.as_bytes()).await.map_err(|error| format!("{word}: {error}"))?;
         match timeout(LIMIT, self.done.next_line()).await {
             Ok(Ok(Some(said))) if said == word => Ok(()),

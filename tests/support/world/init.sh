@@ -1,8 +1,8 @@
 # The first process of a world's own process namespace; $1 is the world's directory.
 #
-# It takes orders from standard input, one a line, and says each back when it is done. At the end of
-# input it exits, and then the kernel kills everything that is left in the namespace. Input ends when
-# the test's process does, however that happens.
+# It takes orders from standard input, one a line, and says the first word of each back when it is
+# done. At the end of input it exits, and then the kernel kills everything that is left in the
+# namespace. Input ends when the test's process does, however that happens.
 
 set -eu
 
@@ -13,11 +13,12 @@ mount -t tmpfs tmpfs /run
 # which /tmp is in a container, and nothing here needs to survive a power cut.
 mount -t tmpfs tmpfs "$1/data"
 
-docker-registry serve "$1/registry.yml" >"$1/registry.log" 2>&1 &
-
 containerd=
-while read -r order; do
+while read -r order name; do
     case $order in
+        registry)
+            docker-registry serve "$1/$name.yml" >"$1/$name.log" 2>&1 &
+            ;;
         start)
             containerd --config "$1/containerd.toml" >>"$1/containerd.log" 2>&1 &
             containerd=$!

@@ -8,9 +8,11 @@ mod cgroup;
 mod containerd;
 mod enclosure;
 mod image;
+mod login;
 mod missing;
 mod pod;
 mod registry;
+mod witness;
 
 use std::fs;
 use std::io::{self, Write};
@@ -24,8 +26,11 @@ use tokio::time::sleep;
 pub use self::cgroup::named as cgroups_named;
 use self::enclosure::{Enclosure, Order};
 pub use self::image::Image;
+pub use self::login::{LOGIN, Login};
 pub use self::missing::Missing;
-use self::registry::Registry;
+use self::registry::Door;
+pub use self::registry::Registry;
+pub use self::witness::{Refusal, Witness};
 use super::kubelet::Kubelet;
 
 /// The one that every world has in its registry.
@@ -74,19 +79,13 @@ impl World {
         let directory = tempfile::Builder::new().prefix("rp-").tempdir().expect("a directory");
         let at = directory.path().to_owned();
         fs::create_dir(at.join("data")).expect("the place for the data");
-        fs::write(at.join("registry.yml"), registry::settings(&at)).expect("the settings");
         fs::write(at.join("containerd.toml"), containerd::settings(&at, sandbox_image)).expect("the settings");
 
         let mut enclosure = Enclosure::start(&at);
         if let Err(error) = enclosure.order(Order::Start).await {
             panic!("no world: {error}");
         }
-        let log = at.join("registry.log");
-        let registry = wait_for("the registry", &log, async || {
-            let listening = Registry::from_log(&fs::read_to_string(&log).ok()?)?;
-            listening.answers().await.then_some(listening)
-        });
-        let registry = registry.await;
+        let registry = Registry::start(&mut enclosure, &at, "registry.k8s.io", Door::Open).await;
         containerd::cut_off(&at, "_default");
         containerd::serve(&at, "registry.k8s.io", registry.address);
 
@@ -119,7 +118,23 @@ impl World {
 
     /// Lets the runtime pull this host's images from the registry as well.
     pub fn serve(&self, host: &str) {
-        containerd::serve(self.path(), host, self.registry.address);
+        self.serve_from(host, self.registry.address);
+    }
+
+    /// Leads the runtime from this host to whoever listens there: to a [`Witness`], say. An address as the host
+    /// (`127.0.0.1:5000`) has to be served as well, before it can be pulled from.
+    pub fn serve_from(&self, host: &str, address: SocketAddr) {
+        containerd::serve(self.path(), host, address);
+    }
+
+    /// A second registry, which the runtime finds under this name and under its address, and which serves and takes
+    /// images only with [`LOGIN`]. It ends with the world.
+    pub async fn guarded_registry(&mut self, host: &str) -> Registry {
+        let at = self.path().to_owned();
+        let registry = Registry::start(&mut self.enclosure, &at, host, Door::Guarded).await;
+        self.serve_from(host, registry.address);
+        self.serve_from(&registry.host(), registry.address);
+        registry
     }
 
     /// Takes this host away from the runtime.
@@ -153,7 +168,7 @@ impl World {
         self.end().expect("the world ends");
     }
 
-    async fn order(&mut self, order: Order) {
+    async fn order(&mut self, order: Order<'_>) {
         self.enclosure.order(order).await.expect("the enclosure does as it is told");
     }
 

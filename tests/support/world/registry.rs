@@ -1,17 +1,24 @@
-//! The registry of a world, and as much of HTTP as a push takes.
+//! The registries of a world, and as much of HTTP as a push takes.
 
+use std::fs::{self, File};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::enclosure::{Enclosure, Order};
 use super::image::{Image, MANIFEST};
+use super::login::{HTPASSWD, LOGIN, Login};
+use super::wait_for;
 
 /// A docker-registry on a loopback port.
 #[derive(Debug)]
 pub struct Registry {
     pub address: SocketAddr,
+    /// What it asks of everybody.
+    login: Option<Login>,
 }
 
 /// As much of an answer as somebody here reads.
@@ -22,25 +29,44 @@ struct Answer {
     location: Option<String>,
 }
 
-/// Port 0: the registry picks one that is free and says so in its log, so that none is picked twice.
-pub fn settings(directory: &Path) -> String {
-    let store = directory.join("data/registry");
-    format!(
-        "version: 0.1\n\
-         storage: {{ filesystem: {{ rootdirectory: {store:?} }} }}\n\
-         http: {{ addr: '127.0.0.1:0', relativeurls: true, secret: world }}\n"
-    )
+/// Whom a registry lets in.
+#[derive(Debug, Clone, Copy)]
+pub enum Door {
+    Open,
+    /// Those who have [`LOGIN`].
+    Guarded,
 }
 
 // === impl Registry ===
 
 impl Registry {
-    /// Reads from its log where it listens, if it does by now.
-    pub fn from_log(log: &str) -> Option<Self> {
-        let (_, after) = log.split_once("listening on ")?;
-        // The end of the address has to be there too: the line may be half written.
-        let (address, _) = after.split_once('"')?;
-        Some(Self { address: address.parse().ok()? })
+    /// One of this name among the registries of that enclosure, when it answers.
+    pub async fn start(enclosure: &mut Enclosure, directory: &Path, name: &str, door: Door) -> Self {
+        let at = |extension: &str| directory.join(format!("{name}.{extension}"));
+        let settings = settings(directory, name, door);
+        let file = File::create_new(at("yml")).and_then(|mut file| file.write_all(settings.as_bytes()));
+        file.expect("no other registry has this name");
+        if let Door::Guarded = door {
+            fs::write(at("htpasswd"), HTPASSWD).expect("the one who may come in");
+        }
+        if let Err(error) = enclosure.order(Order::Registry(name)).await {
+            panic!("no registry {name}: {error}");
+        }
+        let login = match door {
+            Door::Open => None,
+            Door::Guarded => Some(LOGIN),
+        };
+        wait_for(name, &at("log"), async || {
+            let registry = Self { address: address_in(&fs::read_to_string(at("log")).ok()?)?, login };
+            registry.answers().await.then_some(registry)
+        })
+        .await
+    }
+
+    /// What it is called where nobody has given it a name: also the host that containerd thinks to talk to, whatever
+    /// name led it there.
+    pub fn host(&self) -> String {
+        self.address.to_string()
     }
 
     /// Whether it answers by now.
@@ -74,13 +100,16 @@ impl Registry {
     async fn request(&self, method: &str, path: &str, body: Option<(&str, &[u8])>) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(self.address).await?;
         let (media_type, content) = body.unwrap_or(("application/octet-stream", b""));
+        let authorization = self.login.map(|login| format!("authorization: {}\r\n", login.basic()));
         let head = format!(
             "{method} {path} HTTP/1.1\r\n\
              host: {}\r\n\
+             {}\
              connection: close\r\n\
              content-type: {media_type}\r\n\
              content-length: {}\r\n\r\n",
             self.address,
+            authorization.unwrap_or_default(),
             content.len()
         );
         stream.write_all(head.as_bytes()).await?;
@@ -104,4 +133,30 @@ impl Answer {
             .map(|(_, value)| value.to_owned());
         Self { status: status.unwrap_or(0), location }
     }
+}
+
+/// Port 0: the registry picks one that is free and says so in its log, so that none is picked twice.
+fn settings(directory: &Path, name: &str, door: Door) -> String {
+    let store = directory.join("data").join(name);
+    let auth = match door {
+        Door::Open => String::new(),
+        Door::Guarded => {
+            let logins = directory.join(format!("{name}.htpasswd"));
+            format!("auth: {{ htpasswd: {{ realm: {name:?}, path: {logins:?} }} }}\n")
+        }
+    };
+    format!(
+        "version: 0.1\n\
+         storage: {{ filesystem: {{ rootdirectory: {store:?} }} }}\n\
+         http: {{ addr: '127.0.0.1:0', relativeurls: true, secret: world }}\n\
+         {auth}"
+    )
+}
+
+/// Where it says that it listens, if it does by now.
+fn address_in(log: &str) -> Option<SocketAddr> {
+    let (_, after) = log.split_once("listening on ")?;
+    // The end of the address has to be there too: the line may be half written.
+    let (address, _) = after.split_once('"')?;
+    address.parse().ok()
 }

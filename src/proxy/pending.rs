@@ -1,0 +1,210 @@
+//! A pull under way that a rule decided, and the record of it.
+
+use super::Shared;
+use super::answer::Answer;
+use crate::audit::{self, Event, Outcome};
+use crate::error::Chain;
+use crate::metrics;
+use crate::rewrite;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A pull under way. Dropped before its record is with the log, it still gets one: of its end if it had one, and otherwise
+/// of having been cancelled.
+#[derive(Debug)]
+pub struct Pending {
+    shared: Shared,
+    since: Instant,
+    api: &'static str,
+    /// What the rule decided.
+    pub pull: rewrite::Pull,
+    /// What becomes of it, as far as is known.
+    event: Event,
+    attempts: Vec<audit::Attempt>,
+    /// The attempt that was begun last.
+    current: Option<Current>,
+    record: Stage,
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+struct Current {
+    since: Instant,
+    image: String,
+    credentials: String,
+    credentials_error: Option<String>,
+}
+
+/// Nobody's credentials.
+pub const NONE: &str = "none";
+/// Those that came with the call.
+pub const CALL: &str = "call";
+
+/// Where the record of a pull is.
+#[derive(Debug)]
+enum Stage {
+    /// Not written yet: the pull goes on.
+    Open,
+    /// Written, and not yet with the log.
+    Ready(Box<audit::Record>),
+    /// With the log.
+    Taken,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// A pull that came at `since`.
+    pub const fn new(shared: Shared, since: Instant, api: &'static str, pull: rewrite::Pull, event: Event) -> Self {
+        Self { shared, since, api, pull, event, attempts: Vec::new(), current: None, record: Stage::Open }
+    }
+
+    /// Who was asked so far.
+    pub fn attempts(&self) -> &[audit::Attempt] {
+        &self.attempts
+    }
+
+    /// Notes that `image` is asked for.
+    pub fn begin(&mut self, image: &str) {
+        let (credentials, credentials_error) = (NONE.to_owned(), None);
+        self.current = Some(Current { since: Instant::now(), image: image.to_owned(), credentials, credentials_error });
+    }
+
+    /// Notes whose credentials go with it, as [`audit::Attempt`] has them.
+    pub fn shows(&mut self, credentials: &str) {
+        if let Some(current) = &mut self.current {
+            credentials.clone_into(&mut current.credentials);
+        }
+    }
+
+    /// Notes why its own do not.
+    pub fn lacks(&mut self, error: String) {
+        if let Some(current) = &mut self.current {
+            current.credentials_error = Some(error);
+        }
+    }
+
+    /// Notes what came of it; `reused` where nobody was asked, since the answer was known.
+    pub fn end(&mut self, answer: &Answer, reused: bool) {
+        self.attempt(Some(answer.status.clone()), reused);
+    }
+
+    fn attempt(&mut self, status: Option<audit::Status>, reused: bool) {
+        let Some(current) = self.current.take() else { return };
+        let Current { since, image, credentials, credentials_error } = current;
+        let duration = since.elapsed();
+        self.attempts.push(audit::Attempt { image, credentials, credentials_error, status, reused, duration });
+    }
+
+    /// The registry that the image is named by is asked, after all targets.
+    pub fn falls_back(&mut self) {
+        self.event = Event::FellBack;
+    }
+
+    /// Writes the record: returns when it is in the log, or cannot be.
+    pub async fn finish(&mut self, outcome: Outcome, status: audit::Status, image_ref: Option<String>) {
+        // Where a pull fell back and was not served there either, nothing came of it in the end.
+        if outcome == Outcome::Failed && matches!(self.event, Event::Substituted | Event::FellBack) {
+            self.event = Event::Failed;
+        }
+        let record = self.record(outcome, Some(status), image_ref);
+        self.count(&record);
+        self.record = Stage::Ready(Box::new(record.clone()));
+        let taken = self.shared.audit.take(&record).await;
+        self.record = Stage::Taken;
+        let written = match taken {
+            Ok(ticket) => ticket.written().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            self.alarm(&error);
+        }
+    }
+
+    fn record(&self, outcome: Outcome, status: Option<audit::Status>, image_ref: Option<String>) -> audit::Record {
+        let is_substitute = |image: &&str| self.pull.substitutes.iter().any(|other| other.image == **image);
+        let asked = self.attempts.iter().rev().map(|attempt| attempt.image.as_str()).find(is_substitute);
+        let first = self.pull.substitutes.first().map(|first| first.image.as_str());
+        audit::Record {
+            schema: audit::record::SCHEMA,
+            time: self.shared.clock.now(),
+            node: self.shared.node.clone(),
+            event: self.event,
+            rule: self.pull.rule.name.clone(),
+            image: self.pull.image.clone(),
+            substitute: asked.or(first).map(str::to_owned),
+            pod: self.pull.pod.clone().map(Into::into),
+            api: self.api,
+            outcome,
+            status,
+            image_ref,
+            attempts: self.attempts.clone(),
+            duration: self.since.elapsed(),
+        }
+    }
+
+    /// Counts a pull and says it in the service's own log, where operators look first.
+    fn count(&self, record: &audit::Record) {
+        let (metrics, rule) = (&self.shared.metrics, record.rule.clone());
+        let outcome = record.outcome.as_str();
+        let said = match self.event {
+            Event::Observed => {
+                metrics.observed.get_or_create(&metrics::Observed { rule, outcome }).inc();
+                "Looked on at a pull"
+            }
+            Event::Denied => {
+                metrics.denied.get_or_create(&metrics::Denied { rule }).inc();
+                "Denied a pull"
+            }
+            Event::FellBack if record.outcome == Outcome::Pulled => {
+                metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome: "fell_back" }).inc();
+                "Pulled from the registry asked for, since no target served the image"
+            }
+            Event::Substituted | Event::FellBack | Event::Failed => {
+                metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome }).inc();
+                "Substituted a pull"
+            }
+        };
+        let pod = self.pull.pod.as_ref();
+        let status = record.status.as_ref();
+        tracing::info!(
+            rule = record.rule,
+            image.before = record.image,
+            image.after = record.substitute,
+            pod.namespace = pod.map(|pod| pod.namespace.as_str()),
+            pod.name = pod.map(|pod| pod.name.as_str()),
+            pod.uid = pod.map(|pod| pod.uid.as_str()),
+            api = record.api,
+            outcome,
+            code = status.map(|status| status.code),
+            message = status.map(|status| status.message.as_str()).filter(|message| !message.is_empty()),
+            duration_ms = Duration::as_millis(&record.duration),
+            "{said}",
+        );
+    }
+
+    fn alarm(&self, error: &audit::file::Unwritten) {
+        tracing::error!(error = %Chain(error), image.before = self.pull.image, "A pull is not in the audit log");
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let record = match std::mem::replace(&mut self.record, Stage::Taken) {
+            Stage::Taken => return,
+            Stage::Ready(record) => *record,
+            Stage::Open => {
+                self.attempt(None, false);
+                if matches!(self.event, Event::Substituted | Event::FellBack) {
+                    self.event = Event::Failed;
+                }
+                let record = self.record(Outcome::Cancelled, None, None);
+                self.count(&record);
+                record
+            }
+        };
+        if let Err(error) = self.shared.audit.leave(&record) {
+            self.alarm(&error);
+        }
+    }
+}

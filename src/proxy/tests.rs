@@ -1,0 +1,142 @@
+//! How long a round waits for whom, with time held still.
+
+use super::pull::{PATIENCE, Pull};
+use super::*;
+use crate::audit;
+use crate::cri::v1::{ImageSpec, PullImageRequest};
+use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Rollout, Rule, Target};
+use http::HeaderMap;
+use prost::Message;
+use std::sync::Mutex;
+use tokio::time::Instant;
+use tower::{ServiceExt, service_fn};
+
+const PULL: &str = "/runtime.v1.ImageService/PullImage";
+
+/// What a runtime does with a pull of an image of this registry.
+#[derive(Debug, Clone, Copy)]
+enum Registry {
+    Stalls,
+    IsDown,
+    /// It takes twice what is usual.
+    IsSlow,
+}
+
+fn rule(targets: &[&str], on_failure: OnFailure) -> Rule {
+    Rule {
+        name: "moved".to_owned(),
+        patterns: vec![Pattern::parse("old.example").unwrap()],
+        exclude: Vec::new(),
+        namespaces: Namespaces::default(),
+        action: Action::Rewrite,
+        rollout: Rollout::FULL,
+        targets: targets.iter().map(|place| Target::at(Place::parse(place).unwrap())).collect(),
+        on_failure,
+        builtin: false,
+    }
+}
+
+fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
+    let metrics = Metrics::default();
+    let settings = audit::Settings { file: directory.join("audit.jsonl") };
+    let (audit, _writer) = audit::Log::start(&settings, metrics.audit_failures.clone()).unwrap();
+    Arc::new(Context {
+        rules: Table::new(vec![rule]).unwrap(),
+        served: Served::default(),
+        credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
+        health: health::Health::default(),
+        rounds: rounds::Rounds::default(),
+        audit,
+        metrics,
+        clock: Clock::SYSTEM,
+        position: Position::of("a"),
+        node: "n".to_owned(),
+        message_limit: 1 << 20,
+        hold: Duration::ZERO,
+    })
+}
+
+fn answer(code: &'static str, text: &'static str) -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", code.parse().unwrap());
+    trailers.insert("grpc-message", text.parse().unwrap());
+    Response::new(Body::new(bytes::Bytes::new(), Some(trailers)))
+}
+
+/// Pulls `old.example/x:1`, and says who was asked and after how long.
+async fn asked(shared: &Shared, registries: &'static [(&'static str, Registry)]) -> Vec<(String, Duration)> {
+    let started = Instant::now();
+    let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let runtime = service_fn(move |request: Request<Body>| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let read = message::read(request.into_body(), 1 << 20).await.unwrap();
+            let image = PullImageRequest::decode(read.message.unwrap()).unwrap().image.unwrap().image;
+            let host = image.split('/').next().unwrap().to_owned();
+            noted.lock().unwrap().push((host.clone(), started.elapsed()));
+            match registries.iter().find(|(name, _)| *name == host) {
+                Some((_, Registry::Stalls)) => std::future::pending().await,
+                Some((_, Registry::IsDown)) => Ok(answer("2", "dial tcp: connection refused")),
+                Some((_, Registry::IsSlow)) => {
+                    tokio::time::sleep(PATIENCE.saturating_mul(2)).await;
+                    Ok(answer("0", ""))
+                }
+                None => Ok(answer("5", "no such image")),
+            }
+        }
+    });
+    let image = Some(ImageSpec { image: "old.example/x:1".to_owned(), ..ImageSpec::default() });
+    let sent = PullImageRequest { image, ..PullImageRequest::default() }.encode_to_vec();
+    let request = Request::post(PULL).body(message::body(&sent, None)).unwrap();
+    // A day, for what would go on for ever.
+    let pulled = Pull::new(runtime, Arc::clone(shared)).oneshot(request);
+    let _ended = tokio::time::timeout(Duration::from_secs(86_400), pulled).await.expect("it goes on for ever");
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+fn hosts(asked: &[(String, Duration)]) -> Vec<&str> {
+    asked.iter().map(|(host, _)| host.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_stalls_is_waited_for_five_minutes_while_others_follow() {
+    let directory = tempfile::tempdir().unwrap();
+    let shared = shared(rule(&["a.example", "b.example"], OnFailure::Fail), directory.path());
+    let asked = asked(&shared, &[("a.example", Registry::Stalls)]).await;
+    assert_eq!(hosts(&asked), ["a.example", "b.example"]);
+    assert_eq!(asked[1].1.as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_image_on_a_slow_line_has_all_the_time_it_takes_on_the_last_target() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = shared(rule(&["a.example"], OnFailure::Fail), directory.path());
+    assert_eq!(hosts(&asked(&one, &[("a.example", Registry::IsSlow)]).await), ["a.example"]);
+    assert_eq!(one.served.order("old.example/x:1", &[])[0], "a.example/x:1", "it was pulled");
+
+    // Those that are known to be down are not what would make it hurry.
+    let two = shared(rule(&["a.example", "b.example"], OnFailure::Fail), directory.path());
+    let first = asked(&two, &[("a.example", Registry::IsDown)]).await;
+    assert_eq!(hosts(&first), ["a.example", "b.example"]);
+    assert_eq!(hosts(&asked(&two, &[("b.example", Registry::IsSlow)]).await), ["b.example"]);
+    assert_eq!(two.served.order("old.example/x:1", &[])[0], "b.example/x:1", "it was pulled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_in_trouble_does_not_hold_up_the_node_for_ever_by_being_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let shared = shared(rule(&["a.example", "b.example"], OnFailure::Fail), directory.path());
+    asked(&shared, &[("a.example", Registry::IsDown)]).await;
+    let second = asked(&shared, &[("a.example", Registry::Stalls)]).await;
+    assert_eq!(hosts(&second), ["b.example", "a.example"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_registry_is_somebody_who_follows() {
+    let directory = tempfile::tempdir().unwrap();
+    let shared = shared(rule(&["a.example"], OnFailure::Original), directory.path());
+    let asked = asked(&shared, &[("a.example", Registry::Stalls)]).await;
+    assert_eq!(hosts(&asked), ["a.example", "old.example"]);
+}
