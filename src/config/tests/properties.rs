@@ -1,7 +1,8 @@
 //! Whatever stands in a file, it is read to the end.
 
-use super::{Serve, Source, held, settings, show};
+use super::{Serve, Source, held, page, settings, show, value};
 use proptest::prelude::*;
+use std::time::Duration;
 
 /// Something that a file might say, right or wrong.
 fn lines() -> impl Strategy<Value = String> {
@@ -86,7 +87,29 @@ fn lines() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
 }
 
+/// The value that TOML text says.
+fn read(text: &str) -> toml::Value {
+    let document: toml::Table = toml::from_str(&format!("value = {text}")).unwrap();
+    document["value"].clone()
+}
+
 proptest! {
+    #[test]
+    fn any_string_is_read_back_as_it_was_and_shown_on_one_line(text in "(\\PC|\\p{Cc}|\\p{Cf}|[\"\\\\]){0,20}") {
+        let written = page::string(&text);
+        prop_assert!(!written.contains(|c: char| c.is_control()), "{:?}", written);
+        prop_assert_eq!(read(&written), toml::Value::String(text));
+    }
+
+    #[test]
+    fn any_time_is_read_back_as_it_was(seconds in 0..u64::MAX / 2, nanoseconds in 0..1_000_000_000_u32) {
+        let time = Duration::new(seconds, nanoseconds);
+        let written = page::time(time);
+        let text = read(&written);
+        let value = toml::de::DeValue::String(text.as_str().unwrap().into());
+        prop_assert_eq!(value::wait(&value), Ok(time), "{}", written);
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let source = Source::of("/c.toml", &bytes);
