@@ -36,6 +36,8 @@ mod presence;
 mod relay;
 // The round of a pull: who is asked, in which order, for how long, and what comes back.
 mod rounds;
+// For whom, where and when a rule holds.
+mod scope;
 // The runtime that misbehaves on demand is itself tested.
 mod standin;
 // Bad input, and the ways of starting and stopping.

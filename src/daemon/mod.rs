@@ -8,10 +8,10 @@ use crate::config::Settings;
 use crate::credentials::Store;
 use crate::error::Chain;
 use crate::metrics::Metrics;
+use crate::proxy::candidates::Candidates;
 use crate::proxy::connection::{self, Dialers, End};
 use crate::proxy::health::Health;
 use crate::proxy::listener::{Listener, Unlistenable};
-use crate::proxy::rounds::Rounds;
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
@@ -106,7 +106,7 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         served,
         credentials: Store::new(credentials, handed_over, Clock::SYSTEM),
         health: Health::default(),
-        rounds: Rounds::default(),
+        candidates: Candidates::default(),
         audit: log,
         metrics,
         clock: Clock::SYSTEM,

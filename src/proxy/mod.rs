@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod authority;
+pub mod candidates;
 pub mod connection;
 pub mod deadline;
 pub mod forward;
@@ -23,7 +24,7 @@ pub mod message;
 pub mod names;
 pub mod pending;
 pub mod pull;
-pub mod rounds;
+pub mod round;
 pub mod route;
 pub mod status;
 
@@ -53,7 +54,7 @@ pub struct Context {
     /// Targets that could not be reached.
     pub health: health::Health,
     /// What the registries said a moment ago.
-    pub rounds: rounds::Rounds,
+    pub candidates: candidates::Candidates,
     /// The audit log.
     pub audit: audit::Log,
     /// The counters.

@@ -1,6 +1,7 @@
 //! How long a round waits for whom, with time held still.
 
-use super::pull::{PATIENCE, Pull};
+use super::pull::Pull;
+use super::round::PATIENCE;
 use super::*;
 use crate::audit;
 use crate::cri::v1::{ImageSpec, PullImageRequest};
@@ -45,7 +46,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         served: Served::default(),
         credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
         health: health::Health::default(),
-        rounds: rounds::Rounds::default(),
+        candidates: candidates::Candidates::default(),
         audit,
         metrics,
         clock: Clock::SYSTEM,

@@ -95,11 +95,11 @@ pub enum Fault {
 }
 
 /// The registry of a name that has none.
-const DEFAULT_REGISTRY: &str = "docker.io";
+pub const DEFAULT_REGISTRY: &str = "docker.io";
 /// What Docker Hub was called at first; read as [`DEFAULT_REGISTRY`].
-const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
+pub const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
 /// Where Docker Hub keeps the repositories of one component.
-const IMPLIED_COMPONENT: &str = "library";
+pub const IMPLIED_COMPONENT: &str = "library";
 /// Counted without the registry.
 const PATH_MAX: usize = 255;
 

@@ -135,9 +135,15 @@ pub fn rule(name: &str) -> Option<Rule> {
 /// puts the image where a longer pattern has to look for it.
 pub fn coredns(rules: &[Rule]) -> Vec<Rule> {
     let path = COREDNS;
+    let old = ALIASES.iter().filter_map(|alias| rule(alias.name)).flat_map(|rule| rule.patterns);
+    // The places that the paths of registry.k8s.io begin at.
+    let kubernetes: Vec<Pattern> = old.chain(Pattern::parse(NEW)).collect();
+    let is_kubernetes = |pattern: &&Pattern| {
+        kubernetes.iter().any(|place| place.host() == pattern.host() && place.path() == pattern.path())
+    };
     let is_mirror = |target: &&Target| target.place.registry() != NEW;
     let derive = |rule: &Rule| {
-        let whole = rule.patterns.iter().filter(|pattern| is_kubernetes(pattern));
+        let whole = rule.patterns.iter().filter(is_kubernetes);
         let patterns: Vec<_> = whole.filter_map(|pattern| Pattern::parse(&format!("{pattern}/{path}")).ok()).collect();
         let at = |target: &Target| {
             let below = if is_mirror(&target) { "coredns" } else { path };
@@ -154,10 +160,4 @@ pub fn coredns(rules: &[Rule]) -> Vec<Rule> {
         })
     };
     rules.iter().filter_map(derive).collect()
-}
-
-/// Whether a pattern is a place that the paths of registry.k8s.io begin at.
-fn is_kubernetes(pattern: &Pattern) -> bool {
-    let old = ALIASES.iter().filter_map(|alias| rule(alias.name)).flat_map(|rule| rule.patterns);
-    old.chain(Pattern::parse(NEW)).any(|place| place.host() == pattern.host() && place.path() == pattern.path())
 }

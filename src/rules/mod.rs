@@ -21,4 +21,8 @@ pub use scope::{Glob, Namespaces, Percent, Position, Rollout, Standpoint};
 pub use table::{Apart, Match, Replaced, Table};
 
 #[cfg(test)]
+pub mod corpus;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

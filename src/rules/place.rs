@@ -1,6 +1,6 @@
 //! Places that rules speak of: what is matched, and what is asked instead.
 
-use crate::reference::Reference;
+use crate::reference::{DEFAULT_REGISTRY, IMPLIED_COMPONENT, LEGACY_DEFAULT_REGISTRY, Reference};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -79,6 +79,13 @@ impl Place {
     pub fn path(&self) -> &[String] {
         &self.path
     }
+
+    /// Where the repository of this very name is, if that is elsewhere: `docker.io/x/y` lies in `docker.io/x`, but
+    /// `docker.io/x` in `docker.io/library`.
+    pub fn implied(&self) -> Option<Self> {
+        let path = || [&[IMPLIED_COMPONENT.to_owned()], &self.path[..]].concat();
+        (self.registry == DEFAULT_REGISTRY && self.path.len() == 1).then(|| Self { path: path(), ..self.clone() })
+    }
 }
 
 impl fmt::Display for Place {
@@ -155,10 +162,13 @@ impl Host {
     }
 }
 
-/// A registry as it is compared: host names have no case, and every runtime asks port 443 where none is written.
+/// A registry as it is compared: host names have no case, and every runtime asks port 443 where none is written. The
+/// grammar knows Docker Hub's old name in just one spelling; the host is the same in all of them.
 pub fn normal(registry: &str) -> Cow<'_, str> {
     let registry = registry.strip_suffix(":443").unwrap_or(registry);
-    if registry.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    if registry.eq_ignore_ascii_case(LEGACY_DEFAULT_REGISTRY) {
+        Cow::Borrowed(DEFAULT_REGISTRY)
+    } else if registry.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(registry.to_ascii_lowercase())
     } else {
         Cow::Borrowed(registry)

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Rules, indexed by registry and path component, so that deciding does not depend on how many there are.
+/// Rules, indexed by registry and path component, so that deciding does not depend on how many there are for other places.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     rules: Vec<Arc<Rule>>,
@@ -102,10 +102,11 @@ impl Table {
                     table.replaced.push(Replaced { builtin, pattern: place.clone(), by });
                     continue;
                 }
-                if others().any(|other| Arc::ptr_eq(other, rule)) {
+                if node.entries.iter().any(|other| other.rule == number) {
                     continue;
                 }
-                conflicts.extend(others().filter_map(|other| conflict::twice(other, rule, place)));
+                // The first rival stands for all: of a thousand rules for one place, each is told of once.
+                conflicts.extend(others().find_map(|other| conflict::twice(other, rule, place)));
                 let entry = Entry { rule: number, pattern };
                 let for_some = |rule: &Rule| !rule.namespaces.only.is_empty();
                 let at = node
@@ -115,11 +116,8 @@ impl Table {
                 node.entries.insert(at.unwrap_or(node.entries.len()), entry);
             }
         }
-        for (number, rule) in rules.iter().enumerate() {
-            if table.is_in_force(number, rule) {
-                conflicts.extend(conflict::chains(&table.index, &rules, rule));
-            }
-        }
+        let in_force = rules.iter().enumerate().filter(|(number, rule)| table.is_in_force(*number, rule));
+        conflicts.extend(conflict::chains(&table.index, &rules, in_force.map(|(_, rule)| rule)));
         table.rules = rules;
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
@@ -245,16 +243,13 @@ impl Index {
 // === impl Node ===
 
 impl Node {
-    /// The entries of patterns that some reference in a place below this registry lies in.
-    pub(super) fn meeting(&self, path: &[String]) -> Vec<Entry> {
-        let mut found = self.entries.clone();
+    /// Shows `see` the entries of patterns that some reference in a place below this registry lies in.
+    pub(super) fn meeting(&self, path: &[String], see: &mut impl FnMut(Entry)) {
+        self.entries.iter().copied().for_each(&mut *see);
         match path.split_first() {
-            Some((first, rest)) => {
-                found.extend(self.children.get(first).into_iter().flat_map(|child| child.meeting(rest)));
-            }
-            None => found.extend(self.children.values().flat_map(|child| child.meeting(&[]))),
+            Some((first, rest)) => self.children.get(first).into_iter().for_each(|child| child.meeting(rest, see)),
+            None => self.children.values().for_each(|child| child.meeting(&[], see)),
         }
-        found
     }
 }
 

@@ -1,139 +1,15 @@
+//! What the corpus does not say: how places are written, and what is known of a decision besides its outcome.
+
+use super::corpus::{Set, namespaces, patterns, rule};
 use super::*;
 use crate::reference::Reference;
-use proptest::prelude::*;
 
 fn place(text: &str) -> Place {
     Place::parse(text).unwrap()
 }
 
-fn pattern(text: &str) -> Pattern {
-    Pattern::parse(text).unwrap()
-}
-
-fn rule(name: &str, patterns: &[&str], targets: &[&str]) -> Rule {
-    Rule {
-        name: name.to_owned(),
-        patterns: patterns.iter().copied().map(pattern).collect(),
-        exclude: Vec::new(),
-        namespaces: Namespaces::default(),
-        action: Action::Rewrite,
-        rollout: Rollout::FULL,
-        targets: targets.iter().map(|text| Target::at(place(text))).collect(),
-        on_failure: OnFailure::Fail,
-        builtin: false,
-    }
-}
-
-fn builtin() -> Table {
-    Table::new(vec![builtin::rule(builtin::KUBERNETES).unwrap()]).unwrap()
-}
-
-/// The first substitute of `image`.
-fn substitute(table: &Table, image: &str) -> Option<String> {
-    table
-        .decide(Reference::parse(image).unwrap(), None)
-        .and_then(|found| found.substitutes().next())
-        .map(|(_, name)| name)
-}
-
-#[test]
-fn the_built_in_rule_changes_the_registry_and_nothing_else() {
-    let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    let table = builtin();
-    for (image, expected) in [
-        ("k8s.gcr.io/pause:3.9", "registry.k8s.io/pause:3.9"),
-        ("k8s.gcr.io/pause", "registry.k8s.io/pause"),
-        ("k8s.gcr.io:443/pause:3.9", "registry.k8s.io/pause:3.9"),
-        ("K8S.GCR.IO/pause:3.9", "registry.k8s.io/pause:3.9"),
-        ("k8s.gcr.io/e2e-test-images/volume/nfs:1.0", "registry.k8s.io/e2e-test-images/volume/nfs:1.0"),
-    ] {
-        assert_eq!(substitute(&table, image).as_deref(), Some(expected), "{image}");
-    }
-    let both = substitute(&table, &format!("k8s.gcr.io/pause:3.9@{digest}")).unwrap();
-    assert_eq!(both, format!("registry.k8s.io/pause:3.9@{digest}"));
-}
-
-#[test]
-fn a_name_that_merely_contains_the_registry_is_not_matched() {
-    let table = builtin();
-    for image in [
-        "harbor.corp/k8s.gcr.io/pause:3.9",
-        "k8s.gcr.io.evil.example/x",
-        "k8s.gcr.iox/x",
-        "xk8s.gcr.io/x",
-        "eu.k8s.gcr.io/x",
-        "k8s.gcr.io:5000/x",
-        "gcr.io/k8s/x",
-        "registry.k8s.io/pause:3.9",
-        "busybox",
-        // A single component is a repository of docker.io, whatever it looks like.
-        "k8s.gcr.io",
-        "k8s.gcr.io:3.9",
-    ] {
-        assert_eq!(substitute(&table, image), None, "{image}");
-    }
-}
-
-#[test]
-fn the_longest_pattern_decides_at_component_borders() {
-    let table = Table::new(vec![
-        rule("all", &["old.example"], &["new.example"]),
-        rule("team", &["old.example/team"], &["new.example/mirror/team"]),
-        rule("tool", &["old.example/team/tool"], &["tools.example/tool"]),
-    ])
-    .unwrap();
-    for (image, expected) in [
-        ("old.example/x:1", "new.example/x:1"),
-        ("old.example/teams/x:1", "new.example/teams/x:1"),
-        ("old.example/team/x:1", "new.example/mirror/team/x:1"),
-        ("old.example/team/tool:1", "tools.example/tool:1"),
-        ("old.example/team/tool/x:1", "tools.example/tool/x:1"),
-        ("old.example/team/toolbox:1", "new.example/mirror/team/toolbox:1"),
-    ] {
-        assert_eq!(substitute(&table, image).as_deref(), Some(expected), "{image}");
-    }
-}
-
-#[test]
-fn a_pattern_never_leaves_a_registry_without_a_repository() {
-    let table = Table::new(vec![
-        rule("all", &["old.example"], &["new.example"]),
-        rule("team", &["old.example/team"], &["flat.example"]),
-    ])
-    .unwrap();
-    assert_eq!(substitute(&table, "old.example/team/x:1").as_deref(), Some("flat.example/x:1"));
-    assert_eq!(substitute(&table, "old.example/team:1").as_deref(), Some("new.example/team:1"));
-}
-
-#[test]
-fn docker_hub_is_matched_by_the_name_it_implies() {
-    let table = Table::new(vec![rule("hub", &["docker.io"], &["mirror.example/hub"])]).unwrap();
-    for image in ["busybox:1", "library/busybox:1", "docker.io/busybox:1", "index.docker.io/library/busybox:1"] {
-        assert_eq!(substitute(&table, image).as_deref(), Some("mirror.example/hub/library/busybox:1"), "{image}");
-    }
-}
-
-#[test]
-fn every_target_gives_a_substitute_in_order() {
-    let table = Table::new(vec![rule("r", &["old.example"], &["a.example", "b.example/x"])]).unwrap();
-    let found = table.decide(Reference::parse("old.example/p:1").unwrap(), None).unwrap();
-    assert_eq!(found.substitutes().map(|(_, name)| name).collect::<Vec<_>>(), ["a.example/p:1", "b.example/x/p:1"]);
-}
-
-#[test]
-fn rules_that_contradict_each_other_are_refused_by_name() {
-    let twice =
-        Table::new(vec![rule("a", &["old.example"], &["x.example"]), rule("b", &["OLD.example:443"], &["y.example"])]);
-    assert!(
-        matches!(&twice.unwrap_err()[..], [Conflict::Twice { first, second, .. }] if first == "a" && second == "b")
-    );
-    let chain = Table::new(vec![
-        rule("a", &["old.example"], &["mid.example"]),
-        rule("b", &["mid.example/x"], &["new.example"]),
-    ]);
-    assert!(matches!(&chain.unwrap_err()[..], [Conflict::Chain { rule, by, .. }] if rule == "a" && by == "b"));
-    let own = Table::new(vec![rule("a", &["old.example"], &["old.example/x"])]);
-    assert!(matches!(&own.unwrap_err()[..], [Conflict::Chain { .. }]));
+fn reference(image: &str) -> Reference<'_> {
+    Reference::parse(image).unwrap()
 }
 
 #[test]
@@ -159,26 +35,103 @@ fn a_place_begins_with_a_registry_and_has_no_tag() {
 #[test]
 fn credentials_stay_only_with_the_same_registry() {
     let table = Table::new(vec![rule("move", &["old.example/a"], &["OLD.example:443/b", "new.example"])]).unwrap();
-    let found = table.decide(Reference::parse("old.example/a/x").unwrap(), None).unwrap();
+    let found = table.decide(reference("old.example/a/x"), None).unwrap();
     let leaves: Vec<_> = found.rule.targets.iter().map(|target| found.leaves_registry(target)).collect();
     assert_eq!(leaves, [false, true]);
 }
 
-proptest! {
-    #[test]
-    fn a_substitute_is_a_valid_reference_with_the_same_tag_and_digest(
-        path in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}",
-        tag in proptest::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}"),
-        digest in proptest::option::of("[0-9a-f]{64}"),
-    ) {
-        let suffix = tag.map(|tag| format!(":{tag}")).unwrap_or_default() + &digest.map(|hex| format!("@sha256:{hex}")).unwrap_or_default();
-        let image = format!("k8s.gcr.io/{path}{suffix}");
-        let table = builtin();
-        let substitute = substitute(&table, &image).unwrap();
-        let (before, after) = (Reference::parse(&image).unwrap(), Reference::parse(&substitute).unwrap());
-        prop_assert_eq!(before.suffix(), after.suffix());
-        prop_assert!(before.components().eq(after.components()));
-        // Rules do not apply to their own outcome.
-        prop_assert!(table.decide(after, None).is_none());
+#[test]
+fn a_pattern_may_begin_with_a_star_and_have_none_besides() {
+    for good in ["k8s.gcr.io/a", "*.example.com", "*.inside", "*.example.com:5000/a/b", "*.EXAMPLE.com"] {
+        assert_eq!(Pattern::parse(good).unwrap().to_string(), good);
     }
+    for bad in ["*", "*.", "*.*.example", "*example.com", "a.*.example", "a.example/*", "*.example/*", "**.example"] {
+        assert!(Pattern::parse(bad).is_err(), "{bad}");
+    }
+    assert_eq!(Pattern::parse("*.example/*"), Err(NotAPlace::Star("*.example/*".to_owned())));
+    // What is shown is what was written, whatever it was read as.
+    let told = Pattern::parse("*.example/B").unwrap_err().to_string();
+    assert_eq!(told, "`*.example/B` is not a registry with an optional path");
+}
+
+#[test]
+fn credentials_stay_with_docker_hub_by_any_of_its_names() {
+    let table =
+        Table::new(vec![rule("move", &["docker.io/a"], &["INDEX.docker.io/b/c", "registry-1.docker.io"])]).unwrap();
+    for image in ["a/x", "docker.io/a/x", "index.docker.io:443/a/x"] {
+        let found = table.decide(reference(image), None).unwrap();
+        let leaves: Vec<_> = found.rule.targets.iter().map(|target| found.leaves_registry(target)).collect();
+        assert_eq!(leaves, [false, true], "{image}");
+    }
+}
+
+#[test]
+fn every_rule_that_matches_says_why_it_does_not_apply() {
+    let excluding =
+        Rule { exclude: patterns(&["old.example/a/b"]), ..rule("excluding", &["old.example/a"], &["x.test"]) };
+    let for_prod = Rule { namespaces: namespaces(&["prod"], &[]), ..rule("for-prod", &["old.example"], &["p.test"]) };
+    let table = Table::new(vec![
+        rule("rest", &["*.example", "old.example"], &["new.test"]),
+        for_prod,
+        excluding,
+        rule("flat", &["old.example/a/b/c"], &["flat.test"]),
+        rule("beside", &["old.example/b"], &["new.test"]),
+    ])
+    .unwrap();
+    let told = |namespace| -> Vec<_> {
+        let matches = table.matches(reference("old.example/a/b/c:1"));
+        matches
+            .iter()
+            .map(|found| (found.rule.name.clone(), found.pattern.to_string(), found.apart(namespace)))
+            .collect()
+    };
+    let excluded = &patterns(&["old.example/a/b"])[0];
+    let expected = |for_prod| {
+        [
+            ("flat", "old.example/a/b/c", Some(Apart::NoName)),
+            ("excluding", "old.example/a", Some(Apart::Excluded(excluded))),
+            ("for-prod", "old.example", for_prod),
+            ("rest", "old.example", None),
+            ("rest", "*.example", None),
+        ]
+        .map(|(rule, pattern, apart)| (rule.to_owned(), pattern.to_owned(), apart))
+    };
+    assert_eq!(told(Some("prod")), expected(None));
+    assert_eq!(told(Some("test")), expected(Some(Apart::Namespace)));
+    assert_eq!(told(None), expected(Some(Apart::Namespace)));
+}
+
+#[test]
+fn what_is_possible_ends_with_the_first_rule_for_all_pods() {
+    let table = Set::Spaces.table();
+    let names =
+        |image| table.possible(reference(image)).iter().map(|found| found.rule.name.clone()).collect::<Vec<_>>();
+    // A rule that leaves some pods out leaves them to the next.
+    assert_eq!(names("old.example/tools/x"), ["tools", "prod", "teams", "rest"]);
+    let table = Set::Nested.table();
+    let names =
+        |image| table.possible(reference(image)).iter().map(|found| found.rule.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names("old.example/team/tool"), ["tool"]);
+}
+
+#[test]
+fn what_stands_back_is_told_pattern_by_pattern() {
+    let aliases = || builtin::ALIASES.iter().filter_map(|alias| builtin::rule(alias.name));
+    let ours = rule("ours", &["EU.gcr.io/k8s-artifacts-prod", "k8s.gcr.io/pause"], &["m.test"]);
+    let table = Table::new(aliases().chain([ours]).collect()).unwrap();
+    let told: Vec<_> = table.replaced().iter().map(|r| (&*r.builtin, r.pattern.to_string(), &*r.by)).collect();
+    assert_eq!(told, [("artifacts-prod", "eu.gcr.io/k8s-artifacts-prod".to_owned(), "ours")]);
+    let rule = |image| table.decide(reference(image), None).map(|found| found.rule.name.clone());
+    assert_eq!(rule("eu.gcr.io/k8s-artifacts-prod/x").as_deref(), Some("ours"));
+    assert_eq!(rule("us.gcr.io/k8s-artifacts-prod/x").as_deref(), Some("artifacts-prod"));
+    assert_eq!(rule("k8s.gcr.io/pause/x").as_deref(), Some("ours"));
+    assert_eq!(rule("k8s.gcr.io/x").as_deref(), Some("kubernetes"));
+}
+
+#[test]
+fn every_alias_is_known_by_its_name_and_makes_all_of_its_patterns() {
+    let count = |name| builtin::rule(name).map(|rule| rule.patterns.len());
+    let counts: Vec<_> = builtin::ALIASES.iter().map(|alias| count(alias.name)).collect();
+    assert_eq!(counts, [Some(1), Some(3), Some(22), Some(1), Some(1), None]);
+    assert!(builtin::alias("gcr.io").is_none() && builtin::rule("kubernetes").is_none());
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// The failed attempts of the last moments.
 #[derive(Debug, Default)]
-pub struct Rounds {
+pub struct Candidates {
     failed: Mutex<VecDeque<Failed>>,
     /// Requests have secrets in them, so that they are known by their hashes. No two differ in anybody's favour: the
     /// hashes have a key of this process's own.
@@ -45,7 +45,7 @@ const MOST: usize = 256;
 /// Calls that one attempt answers: more credentials for one image than anybody has.
 const MOST_CALLS: usize = 64;
 
-impl Rounds {
+impl Candidates {
     /// How to know `request` again.
     pub fn fingerprint(&self, request: &[u8]) -> Fingerprint {
         Fingerprint(self.hasher.hash_one(request), request.len())
@@ -84,26 +84,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_round_answers_each_other_call_once_and_for_a_moment() {
-        let rounds = Rounds::default();
+        let candidates = Candidates::default();
         let [asked, elsewhere, one, two, three] =
-            ["asked", "elsewhere", "1", "2", "3"].map(|text| rounds.fingerprint(text.as_bytes()));
-        assert!(rounds.recall(asked, one).is_none());
-        rounds.remember(asked, one, refusal());
-        assert!(rounds.recall(elsewhere, two).is_none(), "another request");
-        assert!(rounds.recall(asked, one).is_none(), "the same call again");
-        assert!(rounds.recall(asked, two).is_some(), "another candidate");
-        assert!(rounds.recall(asked, two).is_none(), "the same candidate again");
+            ["asked", "elsewhere", "1", "2", "3"].map(|text| candidates.fingerprint(text.as_bytes()));
+        assert!(candidates.recall(asked, one).is_none());
+        candidates.remember(asked, one, refusal());
+        assert!(candidates.recall(elsewhere, two).is_none(), "another request");
+        assert!(candidates.recall(asked, one).is_none(), "the same call again");
+        assert!(candidates.recall(asked, two).is_some(), "another candidate");
+        assert!(candidates.recall(asked, two).is_none(), "the same candidate again");
         tokio::time::advance(WINDOW).await;
-        assert!(rounds.recall(asked, three).is_none(), "too late");
+        assert!(candidates.recall(asked, three).is_none(), "too late");
     }
 
     #[tokio::test]
     async fn what_is_kept_is_bounded() {
-        let rounds = Rounds::default();
+        let candidates = Candidates::default();
         for number in 0..MOST * 2 {
-            let asked = rounds.fingerprint(&number.to_le_bytes());
-            rounds.remember(asked, asked, refusal());
+            let asked = candidates.fingerprint(&number.to_le_bytes());
+            candidates.remember(asked, asked, refusal());
         }
-        assert_eq!(rounds.failed.lock().unwrap().len(), MOST);
+        assert_eq!(candidates.failed.lock().unwrap().len(), MOST);
     }
 }
