@@ -73,7 +73,7 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
         Action::Observe => observe(inner, &shared, head, read, pending(Event::Observed)).await,
         Action::Rewrite => {
             let (trailers, pending) = (read.trailers().cloned(), pending(Event::Substituted));
-            Round { inner, shared, head, trailers, since, pending, asked: None, failed: Vec::new() }.make().await
+            Round::new(inner, shared, head, trailers, since, pending).make().await
         }
     }
 }

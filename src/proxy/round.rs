@@ -25,23 +25,19 @@ use tonic::Code;
 use tower::ServiceExt;
 
 /// A substituted pull on its round.
+#[derive(Debug)]
 pub struct Round<S> {
-    /// The way to the runtime.
-    pub inner: S,
-    /// What all calls share.
-    pub shared: Shared,
+    inner: S,
+    shared: Shared,
     /// The call, without its message.
-    pub head: request::Parts,
-    /// What came after its message.
-    pub trailers: Option<HeaderMap>,
-    /// When it came.
-    pub since: Instant,
-    /// What its rule decided, and the record of it.
-    pub pending: Pending,
+    head: request::Parts,
+    trailers: Option<HeaderMap>,
+    since: Instant,
+    pending: Pending,
     /// What the attempt under way asks, if that may be asked again for another candidate.
-    pub asked: Option<Fingerprint>,
+    asked: Option<Fingerprint>,
     /// What was asked and failed, to answer for the calls that follow.
-    pub failed: Vec<(Fingerprint, Refusal)>,
+    failed: Vec<(Fingerprint, Refusal)>,
 }
 
 /// Somebody to ask.
@@ -65,6 +61,18 @@ const SIGNATURE_REFUSED: &str = "SignatureValidationFailed";
 const TOLD: usize = 200;
 
 impl<S: Below> Round<S> {
+    /// The round of a call that came at `since`, whose message is with `pending`.
+    pub const fn new(
+        inner: S,
+        shared: Shared,
+        head: request::Parts,
+        trailers: Option<HeaderMap>,
+        since: Instant,
+        pending: Pending,
+    ) -> Self {
+        Self { inner, shared, head, trailers, since, pending, asked: None, failed: Vec::new() }
+    }
+
     /// Makes it, and writes the record.
     ///
     /// # Errors
