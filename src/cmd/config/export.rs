@@ -42,6 +42,10 @@ pub(super) fn run(options: &Export) -> Result<(), Failure> {
         Some(directory) => write(&exported, directory).map_err(|error| Failure::new(Exit::Failed, error))?,
         None => print(&text(&exported))?,
     }
+    if let (Some(directory), Format::Hosts) = (&options.output, options.format) {
+        let left = left_over(&exported, directory);
+        note(left.iter().map(|path| format!("{}: left from an earlier export, and still read", path.display())));
+    }
     note(exported.losses.iter().map(|loss| format!("not said there: {loss}")));
     Ok(())
 }
@@ -82,6 +86,17 @@ fn write(exported: &Exported, directory: &Path) -> Result<(), Unwritten> {
     Ok(())
 }
 
+/// What an earlier export wrote for registries that this one says nothing of.
+fn left_over(exported: &Exported, directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path().join(export::HOSTS));
+    let is_current = |path: &PathBuf| exported.files.iter().any(|file| directory.join(&file.path) == *path);
+    let is_ours = |path: &PathBuf| fs::read(path).is_ok_and(|there| there.starts_with(MARK.as_bytes()));
+    let mut left: Vec<PathBuf> = files.filter(|path| !is_current(path) && is_ours(path)).collect();
+    left.sort();
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +120,17 @@ mod tests {
         assert_eq!(read("a/hosts.toml"), format!("{MARK}\ntwo"), "nothing is written by halves");
         assert_eq!(read("b/hosts.toml"), "server = \"https://precious\"");
         assert_eq!(fs::read_dir(directory.path().join("a")).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_an_earlier_export_left_is_told_and_what_is_others_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&exported("one"), directory.path()).unwrap();
+        fs::create_dir(directory.path().join("c")).unwrap();
+        fs::write(directory.path().join("c/hosts.toml"), "server = \"https://others\"").unwrap();
+        let mut fewer = exported("two");
+        fewer.files.pop();
+        assert_eq!(left_over(&fewer, directory.path()), [directory.path().join("b/hosts.toml")]);
+        assert!(left_over(&exported("three"), directory.path()).is_empty());
     }
 }

@@ -7,7 +7,7 @@
 use super::{Loss, View};
 use crate::reference::{DEFAULT_REGISTRY, Reference};
 use crate::rules::place::Host;
-use crate::rules::{Action, Credentials, Match, OnFailure, Pattern, Rule, Table};
+use crate::rules::{Action, Credentials, Match, OnFailure, Pattern, Place, Rule, Table, Target};
 
 /// A place, and what becomes of the references in it that lie in no other place below it.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(super) struct Cell {
     pub(super) rule: Option<String>,
     /// What becomes of them.
     pub(super) outcome: Outcome,
-    /// Whether the image that the place itself names gets no name from some target: there is nothing left to put behind a
-    /// registry.
+    /// Whether the image that the place itself names gets no whole name from some target: there is nothing left to put
+    /// behind a registry.
     pub(super) leaves_nothing: bool,
 }
 
@@ -51,22 +51,51 @@ pub(super) fn cells(view: View<'_>) -> (Vec<Cell>, Vec<Loss>) {
     let mut losses = Vec::new();
     let table = plain(view, &mut losses);
     let mut cells: Vec<Cell> = Vec::new();
-    let places =
-        table.rules().iter().flat_map(|rule| rule.patterns.iter().chain(&rule.exclude).map(move |p| (rule, p)));
-    for (rule, place) in places {
-        if cells.iter().any(|cell| cell.host == *place.host() && cell.path == place.path()) {
+    for (rule, host, path) in spots(&table) {
+        if cells.iter().any(|cell| cell.host == *host && cell.path == path) {
             continue;
         }
-        match Cell::of(place, &table) {
+        match Cell::of(host, path, &table) {
             Some(cell) => cells.push(cell),
-            None => losses.push(Loss::of(
-                &rule.name,
-                format!("`{place}` is left out: nothing but upper-case letters make a registry of it"),
-            )),
+            None => {
+                let registry = joined(host_text(host), path);
+                let what = format!("`{registry}` is left out: nothing but upper-case letters make a registry of it");
+                losses.push(Loss::of(&rule.name, what));
+            }
         }
     }
     cells.sort_by_key(Cell::text);
     (cells, losses)
+}
+
+/// Where decisions may change, and for whose sake: at every place of a rule, and where the path of one with a star meets a
+/// registry that the star stands for and that has places of its own.
+fn spots(table: &Table) -> Vec<(&Rule, &Host, &[String])> {
+    let mut spots: Vec<(&Rule, &Host, &[String])> = Vec::new();
+    for rule in table.rules() {
+        spots.extend(rule.patterns.iter().chain(&rule.exclude).map(|place| (&**rule, place.host(), place.path())));
+    }
+    let stars: Vec<_> =
+        spots.iter().copied().filter(|(_, host, path)| matches!(host, Host::Below(_)) && !path.is_empty()).collect();
+    let mut hosts: Vec<&Host> = Vec::new();
+    for (_, host, _) in &spots {
+        if !hosts.contains(host) {
+            hosts.push(host);
+        }
+    }
+    for (rule, star, path) in stars {
+        spots.extend(hosts.iter().filter(|host| is_within(host, star)).map(|host| (rule, *host, path)));
+    }
+    spots
+}
+
+/// Whether every registry of `host` is one of the more that a star stands for.
+fn is_within(host: &Host, star: &Host) -> bool {
+    match (host, star) {
+        (Host::Exactly(registry), Host::Below(_)) => star.matches(registry),
+        (Host::Below(narrow), Host::Below(wide)) => narrow.ends_with(&format!(".{wide}")),
+        _ => false,
+    }
 }
 
 /// The rules without what depends on the pod, the node or the day.
@@ -145,10 +174,10 @@ fn of_targets(rule: &Rule, losses: &mut Vec<Loss>) {
 
 impl Cell {
     /// The cell of a place; `None` where its name is read as a registry only in the letters it was written in.
-    fn of(place: &Pattern, table: &Table) -> Option<Self> {
+    fn of(host: &Host, path: &[String], table: &Table) -> Option<Self> {
         let mut cell = Self {
-            host: place.host().clone(),
-            path: place.path().to_vec(),
+            host: host.clone(),
+            path: path.to_vec(),
             rule: None,
             outcome: Outcome::AsAsked,
             leaves_nothing: false,
@@ -162,7 +191,10 @@ impl Cell {
             Action::Deny => Outcome::Denied,
             Action::Rewrite => {
                 let is_all = found.pattern.path().len() == cell.path.len() && !cell.path.is_empty();
-                cell.leaves_nothing = is_all && found.rule.targets.iter().any(|target| target.place.path().is_empty());
+                // On docker.io, one component alone would have to be completed by `library/`.
+                let shortest = |place: &Place| if place.registry() == DEFAULT_REGISTRY { 2 } else { 1 };
+                let is_short = |target: &Target| target.place.path().len() < shortest(&target.place);
+                cell.leaves_nothing = is_all && found.rule.targets.iter().any(is_short);
                 Outcome::From { places: places(&found), or_as_asked: found.rule.on_failure == OnFailure::Original }
             }
         };
@@ -180,20 +212,16 @@ impl Cell {
 
     /// The place as text.
     pub(super) fn text(&self) -> String {
-        match &self.host {
-            Host::Exactly(registry) => joined(registry.clone(), &self.path),
-            Host::Below(registry) => joined(format!("*.{registry}"), &self.path),
-        }
+        joined(host_text(&self.host), &self.path)
     }
 
     /// Of `cells`, the one that references here would be in if it were not for this one: the longest around it.
     pub(super) fn around<'a>(&self, cells: &'a [Self]) -> Option<&'a Self> {
         let lies_in = |cell: &&Self| {
-            let is_wider = match (&cell.host, &self.host) {
-                (one, other) if one == other => cell.path.len() < self.path.len(),
-                (Host::Below(_), Host::Exactly(registry)) => cell.host.matches(registry),
-                (Host::Below(one), Host::Below(other)) => other.ends_with(&format!(".{one}")),
-                _ => false,
+            let is_wider = if cell.host == self.host {
+                cell.path.len() < self.path.len()
+            } else {
+                is_within(&self.host, &cell.host)
             };
             is_wider && self.path.starts_with(&cell.path)
         };
@@ -215,6 +243,13 @@ impl Cell {
             },
             same @ (Outcome::AsAsked | Outcome::Denied) => same.clone(),
         }
+    }
+}
+
+fn host_text(host: &Host) -> String {
+    match host {
+        Host::Exactly(registry) => registry.clone(),
+        Host::Below(registry) => format!("*.{registry}"),
     }
 }
 

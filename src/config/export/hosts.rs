@@ -14,6 +14,9 @@ use crate::rules::place::Host;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+/// What a registry's file is called.
+pub const HOSTS: &str = "hosts.toml";
+
 /// The rules as a tree for containerd.
 pub fn hosts(view: View<'_>) -> Exported {
     let (cells, mut losses) = cell::cells(view);
@@ -54,7 +57,7 @@ pub fn hosts(view: View<'_>) -> Exported {
         let server = if or_as_asked || !others.is_empty() { None } else { places.last() };
         let mut text = String::new();
         let _infallible = write(&mut text, cell, places, server);
-        files.push(File { path: directory(&cell.text()).join("hosts.toml"), text });
+        files.push(File { path: directory(&cell.text()).join(HOSTS), text });
     }
     losses.extend([
         Loss::of_all("registries are told apart by case and by port here: `:443` is another one"),

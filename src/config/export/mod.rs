@@ -21,8 +21,8 @@ use jiff::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use hosts::hosts;
 pub(in crate::config) use hosts::is_plain;
+pub use hosts::{HOSTS, hosts};
 pub use policy::policy;
 pub use registries::registries;
 

@@ -48,14 +48,14 @@ const WARNING: Policy = Policy {
     name: "repoint-warn",
     on_fault: "Ignore",
     actions: "[Warn, Audit]",
-    why: "Nodes pull these images from elsewhere: manifests should say so.",
+    why: "Nodes pull these images from elsewhere: manifests should say so. (For Kubernetes 1.30 and later.)",
 };
 
 const REFUSING: Policy = Policy {
     name: "repoint-deny",
     on_fault: "Fail",
     actions: "[Deny]",
-    why: "Nodes refuse these images: so does the API server. (Static pods are refused by nodes alone.)",
+    why: "Nodes refuse these images: so does the API server. (For Kubernetes 1.30 and later. Static pods are refused by\n# nodes alone.)",
 };
 
 /// The rules as policies for the API server, with their bindings.

@@ -37,7 +37,7 @@ pub fn registries(view: View<'_>) -> Exported {
             continue;
         }
         if cell.leaves_nothing {
-            let what = format!("the image `{}` itself fails: a target without a path makes no name of it", cell.text());
+            let what = format!("the image `{}` itself fails: a target makes no whole name of it", cell.text());
             losses.push(Loss { rule: cell.rule.clone(), what });
         }
         match unsayable(cell, &cells) {

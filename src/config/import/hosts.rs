@@ -9,9 +9,6 @@ use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Rollout, Rule,
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
-/// What a registry's file is called.
-pub(super) const FILE: &str = "hosts.toml";
-
 /// The directory for registries that have none.
 const FOR_ALL: &str = "_default";
 

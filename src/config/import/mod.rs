@@ -11,6 +11,7 @@ mod registries;
 mod tests;
 
 use crate::config::Place;
+use crate::config::export::HOSTS;
 use crate::rules::{Conflict, Rule, Table};
 use std::fmt;
 use std::io;
@@ -64,12 +65,11 @@ pub enum Unimportable {
 /// When it can't be read or understood.
 pub fn import(path: &Path) -> Result<Imported, Unimportable> {
     if !path.is_dir() {
-        let is_hosts = path.file_name().is_some_and(|name| name == hosts::FILE);
+        let is_hosts = path.file_name().is_some_and(|name| name == HOSTS);
         return if is_hosts { hosts::import(&[path.to_owned()]) } else { registries::import(&[path.to_owned()]) };
     }
     let entries = document::entries(path)?;
-    let files: Vec<PathBuf> =
-        entries.iter().map(|entry| entry.join(hosts::FILE)).filter(|file| file.is_file()).collect();
+    let files: Vec<PathBuf> = entries.iter().map(|entry| entry.join(HOSTS)).filter(|file| file.is_file()).collect();
     if !files.is_empty() {
         return hosts::import(&files);
     }

@@ -73,7 +73,7 @@ fn a_name_is_the_registry_and_the_path_that_the_runtimes_read() {
 }
 
 /// The names of the rules that decide, by their expressions.
-fn deciding(table: &Table, image: &str, namespace: &str) -> Vec<String> {
+pub(super) fn deciding(table: &Table, image: &str, namespace: &str) -> Vec<String> {
     let Some(name) = name(image) else { return Vec::new() };
     let variables = [(NAME, name.as_str()), (policy::NAMESPACE, namespace)];
     let is_true = |truth| Scope(&variables).truth(&truth);

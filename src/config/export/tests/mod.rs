@@ -5,6 +5,7 @@
 mod cel;
 mod containerd;
 mod crio;
+mod properties;
 mod text;
 
 use super::{Exported, View};
