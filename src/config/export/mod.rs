@@ -4,7 +4,7 @@
 //! None of them can say all that a rule can. What is lost is a [`Loss`] and is told, in the output and besides; what can't
 //! be said without changing what other images get is left out.
 //!
-//! The two for runtimes are made from cells ([`cell`]): the places at which what the table decides may change.
+//! The two for runtimes are made from cells (`cell`): the places at which what the table decides may change.
 
 mod cel;
 mod cell;
