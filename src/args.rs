@@ -1,6 +1,6 @@
 //! The command line: every option, once.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Pulls images of a retired registry from the one that took its place, and keeps a record of it.
@@ -20,12 +20,14 @@ pub struct Cli {
 pub enum Command {
     /// Run the proxy
     Serve(Serve),
-    /// Look at the configuration
+    /// Tell what becomes of an image on this node, and why
+    Explain(Explain),
+    /// Look at the configuration, or turn it into others' and back
     #[command(subcommand)]
     Config(Config),
 }
 
-/// What can be done with the configuration. Nothing of it changes anything.
+/// What can be done with the configuration. Nothing of it changes what holds.
 #[derive(Debug, Subcommand)]
 pub enum Config {
     /// Tell every mistake in it, with its place
@@ -34,6 +36,10 @@ pub enum Config {
     Show(ConfigFile),
     /// Write a JSON Schema of it, for editors
     Schema,
+    /// Write the rules as configuration of the runtime or of the API server
+    Export(Export),
+    /// Read rules from configuration of the runtime, and print them as repoint's
+    Import(Import),
 }
 
 /// A configuration file, with the drop-ins that belong to it.
@@ -42,6 +48,60 @@ pub struct ConfigFile {
     /// The file; the `*.toml` in FILE.d beside it (repoint.d for repoint.toml) go before it
     /// [default: /etc/repoint/repoint.toml, where there is one]
     pub file: Option<PathBuf>,
+}
+
+/// Options of `config export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Whose configuration
+    #[arg(value_enum)]
+    pub format: Format,
+    /// The configuration file [default: /etc/repoint/repoint.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The directory to write to; files that repoint did not write are not touched [default: standard output]
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// A kind of configuration that rules are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// containerd's, a directory for each registry
+    #[value(name = "hosts.toml")]
+    Hosts,
+    /// CRI-O's, a drop-in
+    #[value(name = "registries.conf")]
+    Registries,
+    /// Kubernetes', which warns of manifests or refuses them
+    #[value(name = "validating-admission-policy")]
+    Policy,
+}
+
+/// Options of `config import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// containerd's directory of registries (`certs.d`), CRI-O's `registries.conf`, or its directory of drop-ins
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXPLANATION)]
+pub struct Explain {
+    /// Image references; `-` reads them from standard input, one a line
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// The namespace of the pod that wants them [default: no pod wants them]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The configuration file [default: /etc/repoint/repoint.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `serve`. Each goes before what the configuration file says.
@@ -60,6 +120,31 @@ pub struct Serve {
     #[arg(long, value_name = "SOCKET")]
     pub image_endpoint: Option<String>,
 }
+
+const EXPLANATION: &str = "\
+Exit code 1 where some reference is invalid; the others are explained all the same.
+
+Fields of --json, which stay what they are (more may come; what has nothing to say is
+null or empty):
+  image        as given
+  kind         `reference`, `id` or `invalid`
+  error        of an invalid one: message, at (the byte, counted from 0)
+  reference    registry, path, tag, digest, and implied: which of `registry`, `library`
+               and `tag` are not written
+  namespace    as given
+  decision     null where no rule decides, or:
+    rule, builtin, pattern
+    configured_action, action
+               `rewrite`, `observe` or `deny`: as written, and on this node now
+    rollout    percent, position (of this node), from, reached
+    targets    in order: image, credentials (their source), of_call (`dropped`, `kept`
+               or `forwarded`), timeout_seconds
+    nameless_targets
+    on_failure `fail` or `original`
+  passed_over  other rules that match: rule, pattern, why (`excluded`, `namespace`,
+               `no_name`, `shorter_pattern`, `for_all_namespaces`), by (what excludes)
+  stands_back  what a written rule replaces: builtin, pattern, by
+  presence     the names under which the image is looked for on the node, in order";
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, all of whose mistakes are told.

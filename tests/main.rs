@@ -42,5 +42,7 @@ mod scope;
 mod standin;
 // Bad input, and the ways of starting and stopping.
 mod startup;
+// Rules explained, and said in others' words.
+mod translate;
 // The private node that the end-to-end tests run on is itself tested.
 mod world;

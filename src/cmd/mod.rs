@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod config;
+pub mod explain;
 pub mod serve;
 
 use crate::args::{Cli, Command};
@@ -26,6 +27,7 @@ impl Failure {
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Command::Serve(options) => serve::run(&options),
+        Command::Explain(options) => explain::run(&options),
         Command::Config(command) => config::run(&command),
     };
     match outcome {

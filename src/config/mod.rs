@@ -7,9 +7,12 @@
 //!    settings types that the rooms own ([`check`]).
 //!
 //! What is wrong is collected on the way, in all files and at all gates, and told at once ([`Mistakes`]). [`show`] writes
-//! what holds as a file that says the same; [`schema`] describes the keys to editors.
+//! what holds as a file that says the same; [`schema`] describes the keys to editors. [`export`] says the rules in others'
+//! words, and [`import`] reads these.
 
 pub mod check;
+pub mod export;
+pub mod import;
 pub mod keys;
 pub mod kind;
 pub mod mistake;

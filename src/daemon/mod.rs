@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::Store;
 use crate::error::Chain;
+use crate::machine;
 use crate::metrics::Metrics;
 use crate::proxy::candidates::Candidates;
 use crate::proxy::connection::{self, Dialers, End};
@@ -110,18 +111,12 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         audit: log,
         metrics,
         clock: Clock::SYSTEM,
-        position: Position::of(&machine_id().unwrap_or_else(|| node.clone())),
+        position: Position::of(&machine::id().unwrap_or_else(|| node.clone())),
         node,
         message_limit,
         hold: runtime.hold,
     });
     Ok((shared, dialers, writer))
-}
-
-/// What the system calls this machine, whatever its name. One that was cloned without care has its image's.
-fn machine_id() -> Option<String> {
-    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
-    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 /// Places, as a log line has them.

@@ -66,21 +66,31 @@ pub fn pull(table: &Table, row: &Method, message: &Bytes) -> Result<Option<Pull>
     let namespace = pod.as_ref().map(|pod| pod.namespace.as_str()).filter(|namespace| !namespace.is_empty());
     let Some((site, reference)) = references(row, message)?.pop() else { return Ok(None) };
     let Some(found) = table.decide(reference, namespace) else { return Ok(None) };
-    let substitutes = found.substitutes().map(|(target, image)| Substitute {
-        image,
-        leaves_registry: found.leaves_registry(target),
-        target: target.clone(),
-    });
     Ok(Some(Pull {
         rule: Arc::clone(found.rule),
         image: reference.source().to_owned(),
         matched: found.matched(),
-        substitutes: substitutes.collect(),
+        substitutes: substitutes(&found).collect(),
         message: message.clone(),
         name: site.value,
         secrets: wire::sites(message, method::PULL_AUTH)?.into_iter().map(|auth| auth.value).collect(),
         pod,
     }))
+}
+
+/// What is asked for instead where `found` decides, in the order of its rule's targets.
+pub fn substitutes<'a>(found: &Match<'a>) -> impl Iterator<Item = Substitute> + use<'a> {
+    let found = *found;
+    found.substitutes().map(move |(target, image)| Substitute {
+        image,
+        leaves_registry: found.leaves_registry(target),
+        target: target.clone(),
+    })
+}
+
+/// The names that `reference` may be present under instead, in the order in which they are asked for.
+pub fn presence(table: &Table, reference: Reference<'_>, standpoint: Standpoint) -> Vec<String> {
+    names(&table.possible(reference), standpoint)
 }
 
 /// The images in `message` that a rule matches, as they are meant there and then.

@@ -118,6 +118,11 @@ impl Pattern {
         Ok(Self { written: written.to_owned(), host, path })
     }
 
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
     /// The registries it is about.
     pub fn host(&self) -> &Host {
         &self.host
