@@ -150,9 +150,8 @@ impl<S: Below> Round<S> {
         // It was well-formed when it was read.
         let Ok(request) = pull.request(substitute, auth) else { return Err(Fault::Panic) };
         let asked = self.shared.candidates.fingerprint(&request);
-        // Only a pod's calls come in rounds, and only calls that differ in what nobody is shown come to the same.
-        let comes_again =
-            pull.pod.is_some() && pull.has_credentials() && !(substitute.shows_what_came() && auth.is_none());
+        // Only a pod's calls come in rounds. Two that differ and still come to this request differ in credentials alone.
+        let comes_again = pull.pod.is_some();
         if comes_again {
             let call = self.shared.candidates.fingerprint(pull.as_asked());
             if let Some(known) = self.shared.candidates.recall(asked, call) {
