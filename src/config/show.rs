@@ -114,7 +114,7 @@ fn target(target: &Target) -> String {
 /// The built-in rules, which are said by their names in `builtin_rules`, and so are comments here.
 fn builtin_rules(page: &mut Page, source: &Source, settings: &Settings) {
     let replaced = settings.rules.replaced();
-    for rule in settings.rules.rules().iter().filter(|rule| rule.builtin) {
+    for rule in settings.rules.all().iter().filter(|rule| rule.builtin) {
         let own = |alias: &String| builtin::rule(alias).is_some_and(|own| own.name == rule.name);
         let alias = aliases(source).into_iter().find(own).unwrap_or_else(|| builtin::COREDNS.to_owned());
         let back = || replaced.iter().filter(|replaced| replaced.builtin == rule.name);

@@ -11,6 +11,8 @@ use std::sync::Arc;
 /// Rules, indexed by registry and path component, so that deciding does not depend on how many there are for other places.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
+    /// By the numbers that the index has, those that stand back among them.
+    all: Vec<Arc<Rule>>,
     rules: Vec<Arc<Rule>>,
     index: Index,
     replaced: Vec<Replaced>,
@@ -117,14 +119,20 @@ impl Table {
             }
         }
         let in_force = rules.iter().enumerate().filter(|(number, rule)| table.is_in_force(*number, rule));
-        conflicts.extend(conflict::chains(&table.index, &rules, in_force.map(|(_, rule)| rule)));
-        table.rules = rules;
+        table.rules = in_force.map(|(_, rule)| Arc::clone(rule)).collect();
+        conflicts.extend(conflict::chains(&table.index, &rules, table.rules.iter()));
+        table.all = rules;
         if conflicts.is_empty() { Ok(table) } else { Err(conflicts) }
     }
 
-    /// The rules, the built-in ones last.
+    /// The rules, the built-in ones last; without those that stand back everywhere.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
+    }
+
+    /// The rules, and the built-in ones that stand back everywhere.
+    pub fn all(&self) -> &[Arc<Rule>] {
+        &self.all
     }
 
     /// The built-in rules' patterns that stand back.
@@ -194,7 +202,7 @@ impl Table {
             self.descend(deeper, reference, rest, covered.saturating_add(1), see)?;
         }
         for entry in &node.entries {
-            if let Some(rule) = self.rules.get(entry.rule)
+            if let Some(rule) = self.all.get(entry.rule)
                 && let Some(pattern) = rule.patterns.get(entry.pattern)
             {
                 see(Match { rule, pattern, reference, covered })?;

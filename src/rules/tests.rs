@@ -135,3 +135,12 @@ fn every_alias_is_known_by_its_name_and_makes_all_of_its_patterns() {
     assert_eq!(counts, [Some(1), Some(3), Some(22), Some(1), Some(1), None]);
     assert!(builtin::alias("gcr.io").is_none() && builtin::rule("kubernetes").is_none());
 }
+
+#[test]
+fn a_built_in_rule_that_stands_back_everywhere_is_none_of_the_rules() {
+    let own = rule("own", &["k8s.gcr.io"], &["m.example"]);
+    let table = Table::new(vec![own, builtin::rule(builtin::KUBERNETES).unwrap()]).unwrap();
+    let names = |rules: &[std::sync::Arc<Rule>]| rules.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(table.rules()), ["own"]);
+    assert_eq!(names(table.all()), ["own", "kubernetes"]);
+}
