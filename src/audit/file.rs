@@ -1,6 +1,6 @@
 //! The file, and the one thread that writes it.
 
-use super::record::Record;
+use super::record::{Origin, Record};
 use crate::error::Chain;
 use prometheus_client::metrics::counter::Counter;
 use std::fs::{File, OpenOptions};
@@ -62,7 +62,7 @@ pub enum Unwritten {
 
 #[derive(Debug)]
 struct Job {
-    line: Vec<u8>,
+    record: Record,
     written: oneshot::Sender<Result<(), Unwritten>>,
 }
 
@@ -70,6 +70,9 @@ struct Job {
 struct Open {
     path: PathBuf,
     file: Option<File>,
+    origin: Origin,
+    /// The number of the last record.
+    number: u64,
 }
 
 /// Records that may wait for the disk. As many calls as a busy node has in flight; beyond that callers wait.
@@ -86,9 +89,9 @@ impl Log {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(settings: &Settings, failures: Counter) -> io::Result<(Self, Writer)> {
+    pub fn start(settings: &Settings, origin: Origin, failures: Counter) -> io::Result<(Self, Writer)> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let open = Open { path: settings.file.clone(), file: None };
+        let open = Open { path: settings.file.clone(), file: None, origin, number: 0 };
         let counter = failures.clone();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(open, jobs, &counter))?;
         Ok((Self { queue, failures }, Writer(thread)))
@@ -99,9 +102,9 @@ impl Log {
     /// # Errors
     ///
     /// When the log can't take it.
-    pub async fn take(&self, record: &Record) -> Result<Ticket, Unwritten> {
+    pub async fn take(&self, record: Record) -> Result<Ticket, Unwritten> {
         let taken = async {
-            let (job, written) = job(record)?;
+            let (job, written) = job(record);
             match self.queue.send_timeout(job, PATIENCE).await {
                 Ok(()) => Ok(written),
                 Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Unwritten::Slow),
@@ -117,12 +120,10 @@ impl Log {
     /// # Errors
     ///
     /// When the log can't take it. (A failure to write it later is reported by the log itself.)
-    pub fn leave(&self, record: &Record) -> Result<(), Unwritten> {
-        let left = job(record).and_then(|(job, _)| {
-            self.queue.try_send(job).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Unwritten::Slow,
-                mpsc::error::TrySendError::Closed(_) => Unwritten::Ended,
-            })
+    pub fn leave(&self, record: Record) -> Result<(), Unwritten> {
+        let left = self.queue.try_send(job(record).0).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unwritten::Slow,
+            mpsc::error::TrySendError::Closed(_) => Unwritten::Ended,
         });
         self.counted(left)
     }
@@ -169,8 +170,15 @@ impl Writer {
 // === impl Open ===
 
 impl Open {
-    /// Appends one line in one write.
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Appends one line in one write. Its number is taken, whether it comes to be in the file or not: one that is missing
+    /// says so.
+    fn append(&mut self, record: &Record) -> Result<(), Unwritten> {
+        self.number = self.number.saturating_add(1);
+        let line = record.line(&self.origin, self.number).map_err(Unwritten::Encoding)?;
+        self.write(&line).map_err(|error| Unwritten::File { path: self.path.clone(), error })
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let file = self.current()?;
         let before = file.metadata()?.len();
         let done = file.write_all(line);
@@ -200,17 +208,15 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
-fn job(record: &Record) -> Result<(Job, oneshot::Receiver<Result<(), Unwritten>>), Unwritten> {
-    let mut line = serde_json::to_vec(record).map_err(Unwritten::Encoding)?;
-    line.push(b'\n');
+fn job(record: Record) -> (Job, oneshot::Receiver<Result<(), Unwritten>>) {
     let (written, answer) = oneshot::channel();
-    Ok((Job { line, written }, answer))
+    (Job { record, written }, answer)
 }
 
 /// The writing thread.
 fn write(mut open: Open, mut jobs: mpsc::Receiver<Job>, failures: &Counter) {
-    while let Some(Job { line, written }) = jobs.blocking_recv() {
-        let done = open.append(&line).map_err(|error| Unwritten::File { path: open.path.clone(), error });
+    while let Some(Job { record, written }) = jobs.blocking_recv() {
+        let done = open.append(&record);
         if done.is_err() {
             failures.inc();
         }
@@ -223,24 +229,30 @@ fn write(mut open: Open, mut jobs: mpsc::Receiver<Job>, failures: &Counter) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::record::{Event, Outcome, SCHEMA};
+    use crate::audit::record::{Body, Event, Use};
 
     fn record(image: &str) -> Record {
-        Record {
-            schema: SCHEMA,
-            time: jiff::Timestamp::UNIX_EPOCH,
-            node: "n".into(),
-            event: Event::Substituted,
+        let used = Use {
             rule: "r".into(),
             image: image.into(),
-            substitute: Some("s".into()),
-            pod: None,
-            api: "v1",
-            outcome: Outcome::Pulled,
-            status: None,
+            substitute: "s".into(),
             image_ref: None,
-            attempts: Vec::new(),
-            duration: Duration::ZERO,
+            digest: None,
+            post_freeze: false,
+            pods: None,
+            times: 1,
+        };
+        Record { time: jiff::Timestamp::UNIX_EPOCH, event: Event::Used, body: Body::Use(Box::new(used)) }
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            node: "n".into(),
+            machine_id: None,
+            boot_id: None,
+            labels: std::collections::BTreeMap::new(),
+            version: "v",
+            config: "c".into(),
         }
     }
 
@@ -255,11 +267,11 @@ mod tests {
     async fn a_record_is_in_the_file_when_its_ticket_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("missing/audit.jsonl");
-        let (log, writer) = Log::start(&Settings { file: file.clone() }, Counter::default()).unwrap();
-        log.take(&record("a")).await.unwrap().written().await.unwrap();
+        let (log, writer) = Log::start(&Settings { file: file.clone() }, origin(), Counter::default()).unwrap();
+        log.take(record("a")).await.unwrap().written().await.unwrap();
         assert_eq!(images(&file), ["a"]);
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0, "wider than 0640");
-        log.leave(&record("b")).unwrap();
+        log.leave(record("b")).unwrap();
         drop(log);
         writer.join();
         assert_eq!(images(&file), ["a", "b"]);
@@ -269,10 +281,10 @@ mod tests {
     async fn a_file_that_was_moved_away_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("audit.jsonl");
-        let (log, _writer) = Log::start(&Settings { file: file.clone() }, Counter::default()).unwrap();
-        log.take(&record("a")).await.unwrap().written().await.unwrap();
+        let (log, _writer) = Log::start(&Settings { file: file.clone() }, origin(), Counter::default()).unwrap();
+        log.take(record("a")).await.unwrap().written().await.unwrap();
         std::fs::rename(&file, dir.path().join("old")).unwrap();
-        log.take(&record("b")).await.unwrap().written().await.unwrap();
+        log.take(record("b")).await.unwrap().written().await.unwrap();
         assert_eq!(images(&file), ["b"]);
         assert_eq!(images(&dir.path().join("old")), ["a"]);
     }
@@ -283,12 +295,12 @@ mod tests {
         let file = dir.path().join("audit.jsonl");
         std::fs::create_dir(&file).unwrap();
         let failures = Counter::default();
-        let (log, _writer) = Log::start(&Settings { file: file.clone() }, failures.clone()).unwrap();
-        let error = log.take(&record("a")).await.unwrap().written().await.unwrap_err();
+        let (log, _writer) = Log::start(&Settings { file: file.clone() }, origin(), failures.clone()).unwrap();
+        let error = log.take(record("a")).await.unwrap().written().await.unwrap_err();
         assert!(Chain(&error).to_string().contains(file.to_str().unwrap()), "{}", Chain(&error));
         assert_eq!(failures.get(), 1);
         std::fs::remove_dir(&file).unwrap();
-        log.take(&record("b")).await.unwrap().written().await.unwrap();
+        log.take(record("b")).await.unwrap().written().await.unwrap();
         assert_eq!(images(&file), ["b"]);
     }
 }

@@ -10,4 +10,4 @@ pub mod file;
 pub mod record;
 
 pub use file::{Log, Settings, Writer};
-pub use record::{Attempt, Event, Outcome, Record, Status};
+pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};

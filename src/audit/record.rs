@@ -1,24 +1,85 @@
-//! What is written of one pull that a rule decided.
+//! What is written down, field by field, in the order of the file. `docs/audit.md` says what each means.
 
 use crate::cri::Pod;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A `PullImage` that was substituted, observed or denied. The order of the fields is the order in the file.
+/// What happened, and when.
 ///
 /// Nothing from the request's `auth` is ever here: there is no field to put it in.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Record {
-    /// The version of this form.
-    pub schema: u32,
-    /// When the call was answered.
-    #[serde(serialize_with = "rfc3339")]
+    /// When it was written down.
     pub time: Timestamp,
-    /// The node's name.
-    pub node: String,
     /// What happened.
     pub event: Event,
+    /// The rest, by the kind of event.
+    pub body: Body,
+}
+
+/// Where it happened. The same for all records of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The node's name.
+    #[serde(serialize_with = "shortened")]
+    pub node: String,
+    /// What the system calls this machine.
+    pub machine_id: Option<String>,
+    /// What the system calls its boot.
+    pub boot_id: Option<String>,
+    /// What the configuration says of the node.
+    pub labels: BTreeMap<String, String>,
+    /// The version of repoint.
+    pub version: &'static str,
+    /// The hash of the configuration.
+    pub config: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// An image was pulled under another name than the one asked for.
+    Substituted,
+    /// No target served it, and so it was pulled as it is named, as the rule says.
+    FellBack,
+    /// That was tried, and failed.
+    Failed,
+    /// The rule only looks on: the image was asked for as it is named.
+    Observed,
+    /// The rule forbids it: nobody was asked.
+    Denied,
+    /// A pull will be substituted.
+    Intended,
+    /// An image that is there was asked for by its old name.
+    Used,
+    /// Time has passed.
+    Heartbeat,
+    /// The service has started.
+    Started,
+    /// The service stops.
+    Stopped,
+}
+
+/// What else there is to say.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Body {
+    /// Of a pull.
+    Pull(Box<Pull>),
+    /// Of an image that is there.
+    Use(Box<Use>),
+    /// Of the time since the last such record.
+    Count(Box<Count>),
+    /// Of a start.
+    Start(Start),
+}
+
+/// A `PullImage` that a rule decided.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pull {
     /// The rule that matched.
     pub rule: String,
     /// The image as asked for.
@@ -31,14 +92,19 @@ pub struct Record {
     pub pod: Option<PodRecord>,
     /// The version of CRI the caller spoke: `v1` or `v1alpha2`.
     pub api: &'static str,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// How it ended; null where it has not begun.
+    pub outcome: Option<Outcome>,
     /// The gRPC status the caller was answered with, but for the account of the attempts at the end of its message; null
     /// where the caller did not wait for one.
     pub status: Option<Status>,
     /// What the runtime calls the image it pulled.
     #[serde(serialize_with = "shortened_option")]
     pub image_ref: Option<String>,
+    /// The digest of the image's manifest, where it is known.
+    #[serde(serialize_with = "shortened_option")]
+    pub digest: Option<String>,
+    /// Whether it never was where it is asked for.
+    pub post_freeze: bool,
     /// Everybody who was asked, in order: targets, and the registry that the image is named by.
     pub attempts: Vec<Attempt>,
     /// From the call's arrival to its answer.
@@ -46,23 +112,77 @@ pub struct Record {
     pub duration: Duration,
 }
 
-/// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    /// An image was pulled under another name than the one asked for.
-    Substituted,
-    /// The rule only looks on: the image was asked for as it is named.
-    Observed,
-    /// The rule forbids it: nobody was asked.
-    Denied,
-    /// No target served it, and so it was pulled as it is named, as the rule says.
-    FellBack,
-    /// It was tried, and failed.
-    Failed,
+/// An image that is there, and was asked for by a name that a rule matches.
+#[derive(Debug, Clone, Serialize)]
+pub struct Use {
+    /// The first rule that matches.
+    pub rule: String,
+    /// The image as asked for.
+    #[serde(serialize_with = "shortened")]
+    pub image: String,
+    /// The name it was found under.
+    #[serde(serialize_with = "shortened")]
+    pub substitute: String,
+    /// What the runtime calls it.
+    #[serde(serialize_with = "shortened_option")]
+    pub image_ref: Option<String>,
+    /// The digest of its manifest, where it is known.
+    #[serde(serialize_with = "shortened_option")]
+    pub digest: Option<String>,
+    /// Whether it never was where it is asked for.
+    pub post_freeze: bool,
+    /// The pods with a container of it; null where the runtime could not be asked.
+    pub pods: Option<Vec<PodRecord>>,
+    /// How often it was asked for since the last such record, this time included.
+    pub times: u64,
 }
 
-/// How such a pull ended.
+/// What was counted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Count {
+    /// From when on.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Timestamp,
+    /// How much of what.
+    pub counters: Counters,
+    /// When the kubelet called last.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub last_call: Option<Timestamp>,
+}
+
+/// How much there was of what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Calls of whatever kind.
+    pub calls: u64,
+    /// Questions for images that a rule matches.
+    pub asked: u64,
+    /// Records of these events.
+    pub substituted: u64,
+    /// As above.
+    pub fell_back: u64,
+    /// As above.
+    pub failed: u64,
+    /// As above.
+    pub observed: u64,
+    /// As above.
+    pub denied: u64,
+    /// As above.
+    pub used: u64,
+    /// Records that could not be written.
+    pub lost: u64,
+}
+
+/// What held at the start.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Start {
+    /// How many rules hold.
+    pub rules: usize,
+    /// How many bytes of a torn line were cut off the end of the log.
+    pub repaired: u64,
+}
+
+/// How a pull ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -77,7 +197,7 @@ pub enum Outcome {
 }
 
 /// The pod, as the record shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PodRecord {
     #[serde(serialize_with = "shortened")]
     namespace: String,
@@ -118,12 +238,69 @@ pub struct Attempt {
     pub duration: Duration,
 }
 
+/// A record with its number and its place, as it stands in the file. (Nobody reads by these types, so flattening costs no
+/// reader its error messages.)
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    #[serde(serialize_with = "rfc3339")]
+    time: Timestamp,
+    seq: u64,
+    #[serde(flatten)]
+    origin: &'a Origin,
+    event: Event,
+    #[serde(flatten)]
+    body: &'a Body,
+}
+
 /// The version of the form of [`Record`].
 pub const SCHEMA: u32 = 1;
 
 /// What is kept of a text that somebody else wrote. Longer than any name the kubelet accepts and any message a person
 /// reads; short enough that a record is one write.
 const LONGEST_TEXT: usize = 4096;
+
+/// What is kept of the pods of an image.
+pub const MOST_PODS: usize = 256;
+
+// === impl Record ===
+
+impl Record {
+    /// Its line in the file, with the line feed.
+    ///
+    /// # Errors
+    ///
+    /// When it has no JSON form.
+    pub fn line(&self, origin: &Origin, number: u64) -> Result<Vec<u8>, serde_json::Error> {
+        let Self { time, event, body } = self;
+        let line = Line { schema: SCHEMA, time: *time, seq: number, origin, event: *event, body };
+        let mut line = serde_json::to_vec(&line)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
+// === impl Event ===
+
+impl Event {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Substituted => "substituted",
+            Self::FellBack => "fell_back",
+            Self::Failed => "failed",
+            Self::Observed => "observed",
+            Self::Denied => "denied",
+            Self::Intended => "intended",
+            Self::Used => "used",
+            Self::Heartbeat => "heartbeat",
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+// === impl Outcome ===
 
 impl Outcome {
     /// The label of this outcome in metrics.
@@ -146,6 +323,14 @@ impl From<Pod> for PodRecord {
 /// RFC 3339 in UTC, always with microseconds, so that lines sort as text.
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.6}"))
+}
+
+#[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]
+fn rfc3339_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -175,44 +360,75 @@ fn shortened_option<S: Serializer>(text: &Option<String>, serializer: S) -> Resu
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
-            schema: SCHEMA,
-            time: "2023-03-20T12:00:00.5Z".parse().unwrap(),
-            node: "node-1".to_owned(),
-            event: Event::Substituted,
+    fn pull() -> Pull {
+        Pull {
             rule: "kubernetes".to_owned(),
             image: "k8s.gcr.io/pause:3.9".to_owned(),
             substitute: Some("registry.k8s.io/pause:3.9".to_owned()),
             pod: Some(Pod { namespace: "default".into(), name: "web".into(), uid: "u-1".into() }.into()),
             api: "v1",
-            outcome: Outcome::Pulled,
+            outcome: Some(Outcome::Pulled),
             status: Some(Status { code: 0, message: String::new() }),
             image_ref: Some("sha256:aa".to_owned()),
+            digest: None,
+            post_freeze: false,
             attempts: Vec::new(),
             duration: Duration::from_millis(12),
         }
     }
 
+    fn line(event: Event, body: Body) -> String {
+        let origin = Origin {
+            node: "node-1".to_owned(),
+            machine_id: Some("m".to_owned()),
+            boot_id: None,
+            labels: BTreeMap::from([("cluster".to_owned(), "prod".to_owned())]),
+            version: "VERSION",
+            config: "c0ffee".to_owned(),
+        };
+        let record = Record { time: "2023-03-20T12:00:00.5Z".parse().unwrap(), event, body };
+        let line = String::from_utf8(record.line(&origin, 7).unwrap()).unwrap();
+        line.strip_suffix('\n').unwrap().to_owned()
+    }
+
+    const ORIGIN: &str = r#""schema":1,"time":"2023-03-20T12:00:00.500000Z","seq":7,"node":"node-1","machine_id":"m","boot_id":null,"labels":{"cluster":"prod"},"version":"VERSION","config":"c0ffee""#;
+
     #[test]
     fn a_record_is_one_line_with_its_fields_in_their_order() {
-        let line = serde_json::to_string(&record()).unwrap();
-        assert_eq!(
-            line,
-            r#"{"schema":1,"time":"2023-03-20T12:00:00.500000Z","node":"node-1","event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","attempts":[],"duration_ms":12}"#
+        let expected = format!(
+            "{{{ORIGIN},{}",
+            r#""event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","digest":null,"post_freeze":false,"attempts":[],"duration_ms":12}"#
         );
+        assert_eq!(line(Event::Substituted, Body::Pull(Box::new(pull()))), expected);
+        let start = Body::Start(Start { rules: 2, repaired: 9 });
+        assert_eq!(
+            line(Event::Started, start),
+            format!("{{{ORIGIN},\"event\":\"started\",\"rules\":2,\"repaired\":9}}")
+        );
+        let count = Count { since: Timestamp::UNIX_EPOCH, counters: Counters::default(), last_call: None };
+        let expected = format!(
+            "{{{ORIGIN},{}",
+            r#""event":"heartbeat","since":"1970-01-01T00:00:00.000000Z","counters":{"calls":0,"asked":0,"substituted":0,"fell_back":0,"failed":0,"observed":0,"denied":0,"used":0,"lost":0},"last_call":null}"#
+        );
+        assert_eq!(line(Event::Heartbeat, Body::Count(Box::new(count))), expected);
     }
 
     #[test]
     fn foreign_text_can_neither_break_nor_flood_a_line() {
-        let mut record = record();
-        record.image = "x\n{\"schema\":1}\u{1b}[2J".to_owned();
-        record.substitute = Some("é".repeat(1 << 20));
-        let line = serde_json::to_string(&record).unwrap();
+        let image = "x\n{\"schema\":1}\u{1b}[2J".to_owned();
+        let pull = Pull { image: image.clone(), substitute: Some("é".repeat(1 << 20)), ..pull() };
+        let line = line(Event::Substituted, Body::Pull(Box::new(pull)));
         assert!(!line.bytes().any(|byte| byte.is_ascii_control()), "{line}");
         assert!(line.len() < 2 * LONGEST_TEXT, "{} bytes", line.len());
         let back: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(back["image"], record.image);
+        assert_eq!(back["image"], image);
         assert!(back["substitute"].as_str().unwrap().ends_with("bytes cut)"));
+    }
+
+    #[test]
+    fn an_event_is_called_the_same_everywhere() {
+        for event in [Event::FellBack, Event::Substituted, Event::Heartbeat, Event::Intended] {
+            assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
+        }
     }
 }

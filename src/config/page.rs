@@ -14,13 +14,31 @@ pub(super) struct Page {
     keys: &'static Table,
     /// The built-in rule that is being written, which makes comments of its lines.
     built_in: Option<String>,
+    /// Whether only what is said is of interest, and not where.
+    is_bare: bool,
 }
 
 // === impl Page ===
 
 impl Page {
+    /// One that has nothing but what was said, wherever it was.
+    pub(super) fn bare() -> Self {
+        Self { is_bare: true, ..Self::default() }
+    }
+
+    /// Whether it is such a one.
+    pub(super) fn is_bare(&self) -> bool {
+        self.is_bare
+    }
+
     /// A key and its value, or that it has none.
     pub(super) fn say<T>(&mut self, key: &str, value: Option<String>, said: Option<&Placed<T>>) {
+        if self.is_bare {
+            if let (Some(value), Some(_)) = (value, said) {
+                self.line(&format!("{key} = {value}"));
+            }
+            return;
+        }
         let unset = match self.keys.key(key).map(|key| key.unsaid) {
             Some(Unsaid::Unset(then)) => Some(then),
             Some(Unsaid::Required | Unsaid::Default(_)) | None => None,
@@ -43,6 +61,7 @@ impl Page {
         if self.built_in.is_none() {
             self.text.push('\n');
         }
+        let place = place.filter(|_| !self.is_bare);
         let origin = place.map(|place| format!(" # {}", Plain(&place.to_line()))).unwrap_or_default();
         self.line(&format!("{header}{origin}"));
     }
@@ -72,7 +91,7 @@ impl Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { text: String::new(), keys: &keys::TOP, built_in: None }
+        Self { text: String::new(), keys: &keys::TOP, built_in: None, is_bare: false }
     }
 }
 

@@ -12,24 +12,40 @@ use super::source::Source;
 use crate::credentials::Source as Credential;
 use crate::rules::{Action, Credentials, Rule, Target, builtin};
 use crate::runtime::Endpoint;
+use sha2::{Digest, Sha256};
 
 /// The whole page.
 pub fn show(source: &Source, settings: &Settings) -> String {
     let mut page = Page::default();
-    top(&mut page, source, settings);
+    own(&mut page, source, settings);
+    builtin_rules(&mut page, source, settings);
+    page.into_text()
+}
+
+/// By which nodes are told apart that are configured differently: twelve hex digits of a hash of what was said, in
+/// whatever files and order, but for what is about the one node.
+pub fn hash(source: &Source, settings: &Settings) -> String {
+    let mut page = Page::bare();
+    own(&mut page, source, settings);
+    let text = page.into_text();
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// All that is not built in.
+fn own(page: &mut Page, source: &Source, settings: &Settings) {
+    top(page, source, settings);
     page.table("[audit]", &keys::AUDIT, None);
     page.say("file", Some(text(settings.audit.file.display())), source.said.audit.file.as_ref());
     for (name, credential) in &settings.credentials {
         let said = source.said.credentials.iter().find(|said| said.name.value == *name);
-        credentials(&mut page, name, credential, said);
+        credentials(page, name, credential, said);
     }
     for rule in settings.rules.rules().iter().filter(|rule| !rule.builtin) {
         let said = source.said.rules.iter().find(|said| said.name.value == rule.name);
         page.table("[[rules]]", &keys::RULE, said.map(|said| &said.place));
-        one_rule(&mut page, rule, said);
+        one_rule(page, rule, said);
     }
-    builtin_rules(&mut page, source, settings);
-    page.into_text()
 }
 
 fn top(page: &mut Page, source: &Source, settings: &Settings) {
@@ -42,7 +58,9 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
     page.say("admin", Some(text(&settings.admin)), said.admin.as_ref());
     page.say("runtime", runtime, said.runtime.as_ref());
     page.say("image_endpoint", settings.runtime.image.as_ref().map(text), said.image_endpoint.as_ref());
-    page.say("node", Some(text(&settings.node)), said.node.as_ref());
+    if !page.is_bare() {
+        page.say("node", Some(text(&settings.node)), said.node.as_ref());
+    }
     page.say("runtime_wait", Some(time(settings.runtime.hold)), said.runtime_wait.as_ref());
     page.say("message_limit_bytes", Some(settings.message_limit.to_string()), said.message_limit_bytes.as_ref());
     page.say("state", Some(text(settings.state.display())), said.state.as_ref());

@@ -2,7 +2,7 @@
 
 pub mod admin;
 
-use crate::audit::{Log, Writer};
+use crate::audit::{Log, Origin, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::Store;
@@ -16,6 +16,7 @@ use crate::proxy::listener::{Listener, Unlistenable};
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
 }
 
 fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
-    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules } = settings;
+    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules, hash } = settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {
@@ -93,9 +94,18 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
             "Rule",
         );
     }
+    let position = Position::of(&machine::id().unwrap_or_else(|| node.clone()));
     tracing::info!(%listen, %admin, audit = %audit.file.display(), state = %state.display(), node, "Serving");
     let metrics = Metrics::default();
-    let (log, writer) = Log::start(&audit, metrics.audit_failures.clone())?;
+    let origin = Origin {
+        node,
+        machine_id: machine::id(),
+        boot_id: machine::boot_id(),
+        labels: BTreeMap::new(),
+        version: env!("CARGO_PKG_VERSION"),
+        config: hash,
+    };
+    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");
@@ -111,8 +121,7 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         audit: log,
         metrics,
         clock: Clock::SYSTEM,
-        position: Position::of(&machine::id().unwrap_or_else(|| node.clone())),
-        node,
+        position,
         message_limit,
         hold: runtime.hold,
     });

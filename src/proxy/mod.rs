@@ -63,8 +63,6 @@ pub struct Context {
     pub clock: Clock,
     /// Where the node stands among all, for rules that come to some nodes first.
     pub position: Position,
-    /// The node's name, for records.
-    pub node: String,
     /// The largest message that is read, in bytes. A larger one is passed on unread.
     pub message_limit: usize,
     /// How long a call waits for a runtime that is not there.

@@ -46,7 +46,7 @@ enum Stage {
     /// Not written yet: the pull goes on.
     Open,
     /// Written, and not yet with the log.
-    Ready(Box<audit::Record>),
+    Ready(audit::Record),
     /// With the log.
     Taken,
 }
@@ -107,10 +107,11 @@ impl Pending {
         if outcome == Outcome::Failed && matches!(self.event, Event::Substituted | Event::FellBack) {
             self.event = Event::Failed;
         }
-        let record = self.record(outcome, Some(status), image_ref);
-        self.count(&record);
-        self.record = Stage::Ready(Box::new(record.clone()));
-        let taken = self.shared.audit.take(&record).await;
+        let pull = self.pull_record(Some(outcome), Some(status), image_ref);
+        self.count(outcome, &pull);
+        let record = self.record(pull);
+        self.record = Stage::Ready(record.clone());
+        let taken = self.shared.audit.take(record).await;
         self.record = Stage::Taken;
         let written = match taken {
             Ok(ticket) => ticket.written().await,
@@ -121,15 +122,21 @@ impl Pending {
         }
     }
 
-    fn record(&self, outcome: Outcome, status: Option<audit::Status>, image_ref: Option<String>) -> audit::Record {
+    fn record(&self, pull: audit::record::Pull) -> audit::Record {
+        let body = audit::Body::Pull(Box::new(pull));
+        audit::Record { time: self.shared.clock.now(), event: self.event, body }
+    }
+
+    fn pull_record(
+        &self,
+        outcome: Option<Outcome>,
+        status: Option<audit::Status>,
+        image_ref: Option<String>,
+    ) -> audit::record::Pull {
         let is_substitute = |image: &&str| self.pull.substitutes.iter().any(|other| other.image == **image);
         let asked = self.attempts.iter().rev().map(|attempt| attempt.image.as_str()).find(is_substitute);
         let first = self.pull.substitutes.first().map(|first| first.image.as_str());
-        audit::Record {
-            schema: audit::record::SCHEMA,
-            time: self.shared.clock.now(),
-            node: self.shared.node.clone(),
-            event: self.event,
+        audit::record::Pull {
             rule: self.pull.rule.name.clone(),
             image: self.pull.image.clone(),
             substitute: asked.or(first).map(str::to_owned),
@@ -138,15 +145,17 @@ impl Pending {
             outcome,
             status,
             image_ref,
+            digest: None,
+            post_freeze: false,
             attempts: self.attempts.clone(),
             duration: self.since.elapsed(),
         }
     }
 
     /// Counts a pull and says it in the service's own log, where operators look first.
-    fn count(&self, record: &audit::Record) {
+    fn count(&self, ended: Outcome, record: &audit::record::Pull) {
         let (metrics, rule) = (&self.shared.metrics, record.rule.clone());
-        let outcome = record.outcome.as_str();
+        let outcome = ended.as_str();
         let said = match self.event {
             Event::Observed => {
                 metrics.observed.get_or_create(&metrics::Observed { rule, outcome }).inc();
@@ -156,11 +165,18 @@ impl Pending {
                 metrics.denied.get_or_create(&metrics::Denied { rule }).inc();
                 "Denied a pull"
             }
-            Event::FellBack if record.outcome == Outcome::Pulled => {
+            Event::FellBack if ended == Outcome::Pulled => {
                 metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome: "fell_back" }).inc();
                 "Pulled from the registry asked for, since no target served the image"
             }
-            Event::Substituted | Event::FellBack | Event::Failed => {
+            Event::Substituted
+            | Event::FellBack
+            | Event::Failed
+            | Event::Intended
+            | Event::Used
+            | Event::Heartbeat
+            | Event::Started
+            | Event::Stopped => {
                 metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome }).inc();
                 "Substituted a pull"
             }
@@ -192,18 +208,18 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let record = match std::mem::replace(&mut self.record, Stage::Taken) {
             Stage::Taken => return,
-            Stage::Ready(record) => *record,
+            Stage::Ready(record) => record,
             Stage::Open => {
                 self.attempt(None, false);
                 if matches!(self.event, Event::Substituted | Event::FellBack) {
                     self.event = Event::Failed;
                 }
-                let record = self.record(Outcome::Cancelled, None, None);
-                self.count(&record);
-                record
+                let pull = self.pull_record(Some(Outcome::Cancelled), None, None);
+                self.count(Outcome::Cancelled, &pull);
+                self.record(pull)
             }
         };
-        if let Err(error) = self.shared.audit.leave(&record) {
+        if let Err(error) = self.shared.audit.leave(record) {
             self.alarm(&error);
         }
     }

@@ -40,7 +40,15 @@ fn rule(targets: &[&str], on_failure: OnFailure) -> Rule {
 fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
     let metrics = Metrics::default();
     let settings = audit::Settings { file: directory.join("audit.jsonl") };
-    let (audit, _writer) = audit::Log::start(&settings, metrics.audit_failures.clone()).unwrap();
+    let origin = audit::Origin {
+        node: "n".to_owned(),
+        machine_id: None,
+        boot_id: None,
+        labels: std::collections::BTreeMap::new(),
+        version: "v",
+        config: "c".to_owned(),
+    };
+    let (audit, _writer) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),
@@ -51,7 +59,6 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         metrics,
         clock: Clock::SYSTEM,
         position: Position::of("a"),
-        node: "n".to_owned(),
         message_limit: 1 << 20,
         hold: Duration::ZERO,
     })

@@ -9,6 +9,7 @@ pub use warnings::warnings;
 use super::mistake::{Mistake, Mistakes};
 use super::place::Placed;
 use super::said::Said;
+use super::show;
 use super::source::Source;
 use crate::args::Serve;
 use crate::audit;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub credentials: Vec<(String, CredentialSource)>,
     /// The rules.
     pub rules: Table,
+    /// By which nodes are told apart that are configured differently.
+    pub hash: String,
 }
 
 /// The socket the kubelet is pointed to.
@@ -88,21 +91,25 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
     let rules = rules::table(source, &mut mistakes);
     let address = |found: Option<Socket<'_>>| found.map(|(address, _)| address);
     match (listen, admin, rules) {
-        (Some(listen), Some(admin), Some(rules)) if mistakes.is_empty() => Ok(Settings {
-            listen,
-            admin,
-            runtime: runtime::Settings {
-                runtime: address(runtime).map(Endpoint::At).unwrap_or_default(),
-                image: address(image),
-                hold: said.runtime_wait.as_ref().map_or(RUNTIME_WAIT, |wait| wait.value),
+        (Some(listen), Some(admin), Some(rules)) if mistakes.is_empty() => Ok(hashed(
+            source,
+            Settings {
+                listen,
+                admin,
+                runtime: runtime::Settings {
+                    runtime: address(runtime).map(Endpoint::At).unwrap_or_default(),
+                    image: address(image),
+                    hold: said.runtime_wait.as_ref().map_or(RUNTIME_WAIT, |wait| wait.value),
+                },
+                audit: audit_settings(said),
+                node: said.node.as_ref().map_or_else(hostname, |node| node.value.clone()),
+                message_limit: said.message_limit_bytes.as_ref().map_or(MESSAGE_LIMIT, |limit| limit.value),
+                state: said.state.as_ref().map_or_else(|| STATE.into(), |state| state.value.clone()),
+                credentials,
+                rules,
+                hash: String::new(),
             },
-            audit: audit_settings(said),
-            node: said.node.as_ref().map_or_else(hostname, |node| node.value.clone()),
-            message_limit: said.message_limit_bytes.as_ref().map_or(MESSAGE_LIMIT, |limit| limit.value),
-            state: said.state.as_ref().map_or_else(|| STATE.into(), |state| state.value.clone()),
-            credentials,
-            rules,
-        }),
+        )),
         _ => Err(Mistakes::new(mistakes)),
     }
 }
@@ -122,6 +129,10 @@ fn socket<'a>(
             None
         }
     }
+}
+
+fn hashed(source: &Source, settings: Settings) -> Settings {
+    Settings { hash: show::hash(source, &settings), ..settings }
 }
 
 fn audit_settings(said: &Said) -> audit::Settings {

@@ -30,7 +30,8 @@ fn mistake(text: &str) -> String {
 
 /// Settings, as far as two of the same configuration are the same. (A table's index has no order.)
 fn held(settings: &Settings) -> String {
-    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules } = settings;
+    // A default that is said is said, for the hash, which says nothing of what holds.
+    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules, hash: _ } = settings;
     let env = |source: &credentials::Source| match source {
         credentials::Source::Provider { env, .. } => env.clone(),
         credentials::Source::DockerConfig { .. } | credentials::Source::Systemd { .. } => Vec::new(),
@@ -236,4 +237,15 @@ fn what_is_right_and_was_perhaps_not_meant_is_a_warning() {
             "/c.toml:4:8: `rules.kubernetes.name`: a built-in rule goes by this name, too: records can't tell them apart",
         ]
     );
+}
+
+#[test]
+fn nodes_with_one_configuration_have_one_hash_however_it_is_cut_and_whatever_they_are_called() {
+    let hash = |text: &str| checked(text).unwrap().hash;
+    let rule = "[[rules]]\nname = \"a\"\nmatch = [\"old.example\"]\ntargets = [\"new.example\"]\n";
+    let one = hash(&format!("runtime_wait = \"3s\"\n{rule}"));
+    assert_eq!(one.len(), 12);
+    assert_eq!(hash(&format!("# A remark.\nnode = \"n7\"\nruntime_wait=\"3s\"\n\n{rule}")), one);
+    assert_ne!(hash(&format!("runtime_wait = \"4s\"\n{rule}")), one);
+    assert_ne!(hash(&format!("runtime_wait = \"3s\"\n{}", rule.replace("new", "newer"))), one);
 }
