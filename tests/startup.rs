@@ -259,7 +259,11 @@ async fn a_pull_that_takes_longer_than_the_stop_is_recorded_as_cancelled() {
     };
     let (pulled, ()) = tokio::join!(kubelet.pull("k8s.gcr.io/x:1"), stop);
     pulled.unwrap_err();
-    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(audit).unwrap()).unwrap();
+    let text = fs::read_to_string(audit).unwrap();
+    let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["started", "failed", "heartbeat", "stopped"]);
+    let record = &records[1];
     assert_eq!((&record["outcome"], &record["image"]), (&"cancelled".into(), &"k8s.gcr.io/x:1".into()));
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::message::{self, Read, Unread};
-use super::pending::{self, Pending};
+use super::pending::{self, Image, Pending};
 use super::round::Round;
 use super::{Answering, Below, Fault, Shared};
 use crate::audit::{Event, Outcome};
@@ -84,7 +84,7 @@ async fn deny(mut pending: Pending) -> Result<Response<Body>, Fault> {
     let instead = substitutes.first().map(|first| format!("; use {}", first.image)).unwrap_or_default();
     let why = format!("{matched} is retired on this node{instead} (rule {})", rule.name);
     let denied = Answer::fault(Fault::Denied(why));
-    pending.finish(Outcome::Denied, denied.status.clone(), None).await;
+    pending.finish(Outcome::Denied, denied.status.clone(), Image::default()).await?;
     denied.into_outcome()
 }
 
@@ -106,6 +106,7 @@ async fn observe<S: Below>(
     if outcome == Outcome::Pulled {
         shared.served.remember(&image, &image).await;
     }
-    pending.finish(outcome, answer.status.clone(), answer.image_ref.clone()).await;
+    let found = Image { id: answer.image_ref.clone(), digest: None };
+    pending.finish(outcome, answer.status.clone(), found).await?;
     answer.into_outcome()
 }

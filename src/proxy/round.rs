@@ -5,7 +5,8 @@ use super::answer::{Answer, Refusal};
 use super::candidates::Fingerprint;
 use super::health;
 use super::names::edited;
-use super::pending::{self, Pending};
+use super::pending::{self, Image, Pending};
+use super::question::{self, Found, Presence};
 use super::{Below, Fault, Shared, deadline};
 use crate::audit::Outcome;
 use crate::body::Body;
@@ -53,6 +54,9 @@ enum Stop {
 /// known to be in trouble has none: a large image on a slow line is no fault.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long a runtime has to say what it has just pulled.
+const SOON: Duration = Duration::from_secs(2);
+
 /// What CRI has a runtime begin its message with where a signature is missing or wrong. Another registry with the same
 /// name in it is no way around that.
 const SIGNATURE_REFUSED: &str = "SignatureValidationFailed";
@@ -79,6 +83,7 @@ impl<S: Below> Round<S> {
     ///
     /// When there is no answer of a runtime's.
     pub async fn make(mut self) -> Result<Response<Body>, Fault> {
+        self.pending.intend().await?;
         let substitutes = &self.pending.pull.substitutes;
         let targets = self.shared.health.order(substitutes).into_iter();
         let mut stops: Vec<_> = targets.map(|(target, in_trouble)| Stop::Target(target.clone(), in_trouble)).collect();
@@ -237,11 +242,30 @@ impl<S: Below> Round<S> {
     }
 
     async fn served(mut self, answer: Answer) -> Result<Response<Body>, Fault> {
-        if let Some(last) = self.pending.attempts().last() {
-            self.shared.served.remember(&self.pending.pull.image, &last.image).await;
-        }
-        self.pending.finish(Outcome::Pulled, answer.status.clone(), answer.image_ref.clone()).await;
+        let name = self.pending.attempts().last().map(|last| last.image.clone()).unwrap_or_default();
+        self.shared.served.remember(&self.pending.pull.image, &name).await;
+        let found = Image { id: answer.image_ref.clone(), digest: self.digest(&name, &answer).await };
+        self.pending.finish(Outcome::Pulled, answer.status.clone(), found).await?;
         answer.into_outcome()
+    }
+
+    /// The digest of the manifest that `name` was pulled by: what the name says, or the runtime. (Its answer to the pull is
+    /// the image's ID, as a rule.) A runtime that does not say it soon is not waited for.
+    async fn digest(&self, name: &str, answer: &Answer) -> Option<String> {
+        let pulled = [Some(name), answer.image_ref.as_deref()].into_iter().flatten();
+        let said = pulled.filter_map(|name| Reference::parse(name).ok()).find_map(|reference| reference.digest());
+        if let Some(digest) = said {
+            return Some(digest.to_owned());
+        }
+        let request = edited(question::head(&self.head, self.since.elapsed()), &rewrite::question(name), None);
+        let asked = async {
+            let response = self.inner.clone().oneshot(request).await.ok()?;
+            Found::read(response, &self.shared).await.ok()
+        };
+        match tokio::time::timeout(SOON, asked).await.ok()??.presence {
+            Presence::Present(image) => image.digest(name).map(str::to_owned),
+            Presence::Absent | Presence::Unknown => None,
+        }
     }
 
     async fn refuse(mut self, mut answer: Answer) -> Result<Response<Body>, Fault> {
@@ -250,7 +274,7 @@ impl<S: Below> Round<S> {
             self.shared.candidates.remember(asked, call, refusal);
         }
         answer.say_also(&self.account());
-        self.pending.finish(Outcome::Failed, answer.status.clone(), None).await;
+        self.pending.finish(Outcome::Failed, answer.status.clone(), Image::default()).await?;
         answer.into_outcome()
     }
 

@@ -10,8 +10,7 @@
 
 use super::journal::{self, Journal, Unkept};
 use crate::error::Chain;
-use crate::reference::Reference;
-use std::borrow::Cow;
+use crate::reference::with_default_tag;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,7 +64,7 @@ impl Served {
 
     /// Remembers that a pull of `asked` was served by `name`. Returns when that is written, or can't be.
     pub async fn remember(&self, asked: &str, name: &str) {
-        let asked = key(asked);
+        let asked = with_default_tag(asked);
         if asked.len().max(name.len()) > LONGEST_NAME || !locked(&self.names).insert(&asked, name) {
             return;
         }
@@ -96,7 +95,7 @@ impl Served {
     /// The names to ask for, in order: what served last; the substitutes, in the order in which a pull tries them; and
     /// the name as given, for what was there before us. The first that is there is the image.
     pub fn order(&self, asked: &str, substitutes: &[String]) -> Vec<String> {
-        let last = locked(&self.names).served.get(key(asked).as_ref()).map(|(_, name)| name.clone());
+        let last = locked(&self.names).served.get(with_default_tag(asked).as_ref()).map(|(_, name)| name.clone());
         let mut names: Vec<String> = last.into_iter().collect();
         for name in substitutes.iter().map(String::as_str).chain([asked]) {
             if !names.iter().any(|known| known == name) {
@@ -138,14 +137,6 @@ impl Names {
 
 fn locked(names: &Mutex<Names>) -> MutexGuard<'_, Names> {
     names.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The kubelet pulls `x:latest` for a pod that says `x`, and asks for the image's user by what the pod says.
-fn key(asked: &str) -> Cow<'_, str> {
-    match Reference::parse(asked) {
-        Ok(reference) if reference.suffix().is_empty() => Cow::Owned(format!("{asked}:latest")),
-        _ => Cow::Borrowed(asked),
-    }
 }
 
 #[cfg(test)]
