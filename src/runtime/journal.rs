@@ -28,7 +28,8 @@ pub struct Unkept {
 /// A larger file is none that was written here, and not read beyond this.
 const LARGEST: u64 = 64 << 20;
 
-/// Shows `see` the pairs in `path`, in order. What is no pair is passed over: a line that a crash cut short, for one.
+/// Shows `see` the pairs in `path`, in order. What is no pair is passed over: a line that a crash cut short, or one that a
+/// full disk cut short and that the next was written into.
 ///
 /// # Errors
 ///
@@ -43,7 +44,9 @@ pub fn read(path: &Path, see: &mut dyn FnMut(&str, &str)) -> Result<(), Unkept> 
     // What follows the last line feed is not a whole line.
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').and_then(|end| bytes.get(..end)).unwrap_or_default();
     for line in whole.split(|&byte| byte == b'\n') {
-        if let Some((one, other)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' ')) {
+        if let Some((one, other)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '))
+            && !other.contains(' ')
+        {
             see(one, other);
         }
     }

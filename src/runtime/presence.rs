@@ -181,13 +181,15 @@ mod tests {
         served.remember("old.example/y:1", "a.example/y:1").await;
         served.remember("old.example/y:1", "b.example/y:1").await;
         drop(served);
-        // A crash in the middle of a line.
-        let torn = [std::fs::read(&file).unwrap(), b"old.example/x:1 c.exam".to_vec()].concat();
+        // A disk that was full in the middle of a line and had room again for the next, and a crash in the middle of another.
+        let torn = b"old.example/v:1 c.examold.example/w:1 a.example/w:1\nold.example/x:1 c.exam".to_vec();
+        let torn = [std::fs::read(&file).unwrap(), torn].concat();
         std::fs::write(&file, torn).unwrap();
         let (served, opened) = Served::open(&file);
         opened.unwrap();
         assert_eq!(served.order("old.example/x:1", &strings(["c.example/x:1"]))[0], "a.example/x:1");
         assert_eq!(served.order("old.example/y:1", &[])[0], "b.example/y:1");
+        assert_eq!(served.order("old.example/v:1", &[]), ["old.example/v:1"]);
         served.remember("old.example/z:1", "a.example/z:1").await;
         let (served, _) = Served::open(&file);
         assert_eq!(served.order("old.example/z:1", &[])[0], "a.example/z:1");
