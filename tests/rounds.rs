@@ -160,8 +160,17 @@ async fn the_end_of_the_deadline_and_a_refused_signature_end_the_round() {
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 1),
         // Without a deadline of the caller's it is the registry's own.
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), None, 2),
-        (Answer::refusal(Code::Cancelled, "context canceled"), None, 1),
+        // So containerd says that it gave up on a registry that sends nothing any more. Nobody hears the answer to a call
+        // that is cancelled.
+        (Answer::refusal(Code::Cancelled, "failed to pull and unpack image: context canceled"), None, 2),
+        (Answer::refusal(Code::Cancelled, "failed to pull and unpack image: context canceled"), Some("50S"), 2),
         (Answer::refusal(Code::Unknown, "SignatureValidationFailed: not signed by us"), None, 1),
+        // So CRI-O said it before CRI had a word for it.
+        (
+            Answer::refusal(Code::Unknown, "copying system image: Source image rejected: A signature was required"),
+            None,
+            1,
+        ),
         (Answer::refusal(Code::PermissionDenied, "no"), None, 2),
         (Answer::refusal(Code::NotFound, "no"), None, 2),
         (Answer::refusal(Code::Unknown, "signature is fine, but: SignatureValidationFailed"), None, 2),
