@@ -295,6 +295,32 @@ async fn what_is_shown_to_somebody_is_tried_with_every_credential() {
 }
 
 #[tokio::test]
+async fn what_a_runtime_quotes_of_credentials_is_in_no_record_and_no_log() {
+    // As containerd does with an `auth` that has no colon in it.
+    let quoted = "invalid decoded auth: \"hunter2-t0ken\"";
+    let auth = AuthConfig { auth: "aHVudGVyMi10MGtlbg==".into(), ..AuthConfig::default() };
+    let asked = PullImageRequest { auth: Some(auth), ..candidate(OLD, "") };
+    for rule in [
+        "action = \"observe\"",
+        "targets = [\"a.example\"]\non_failure = \"original\"",
+        "targets = [\"b.example\", { location = \"a.example\", credentials = \"forward\" }]",
+    ] {
+        let mut pair = Pair::with_rule(rule).await;
+        pair.standin.answers(PULL, move |seen: &Seen| match seen.message::<PullImageRequest>().auth {
+            Some(_) => Answer::refusal(Code::Unknown, quoted),
+            None => Answer::refusal(Code::NotFound, "no such image"),
+        });
+        let told = message(&pair.pull(&asked).await);
+        let attempt = pair.last_record()["attempts"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(attempt["status"]["message"], "invalid decoded auth: \"[redacted]\"", "{rule}");
+        let written = [pair.repoint.log(), format!("{:?}", pair.repoint.records())].concat();
+        assert!(!written.contains("hunter2"), "{written}");
+        // Its own bytes are a runtime's own; what is added to them is ours.
+        assert_eq!(told.contains("hunter2"), rule.contains("observe"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn another_order_of_targets_and_a_restart_leave_every_image_where_it_was() {
     let mut pair = Pair::with_targets("\"a.example\", \"b.example\"").await;
     pair.pull(&request(OLD)).await;

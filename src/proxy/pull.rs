@@ -99,7 +99,8 @@ async fn pass_by<S: Below>(
 ) -> Result<Response<Body>, Fault> {
     let response = inner.oneshot(request).await;
     let Some(image) = image else { return response };
-    let answer = Answer::read(response, shared.message_limit).await;
+    // Nothing is told of it.
+    let answer = Answer::read(response, &[], shared.message_limit).await;
     if answer.code() == Code::Ok {
         shared.served.remember(&image, &image).await;
     }
@@ -128,7 +129,7 @@ async fn observe<S: Below>(
     pending.begin(&image);
     pending.shows(if pending.pull.has_credentials() { pending::CALL } else { pending::NONE });
     let response = inner.oneshot(Request::from_parts(head, read.into_body())).await;
-    let answer = Answer::read(response, shared.message_limit).await;
+    let answer = Answer::read(response, pending.pull.as_asked(), shared.message_limit).await;
     pending.end(&answer, false);
     let outcome = if answer.code() == Code::Ok { Outcome::Pulled } else { Outcome::Failed };
     if outcome == Outcome::Pulled {

@@ -185,7 +185,7 @@ impl<S: Below> Round<S> {
             deadline::spend(&mut head.headers, self.since.elapsed());
         }
         let response = self.inner.clone().oneshot(edited(head, request, self.trailers.clone())).await;
-        Answer::read(response, self.shared.message_limit).await
+        Answer::read(response, request, self.shared.message_limit).await
     }
 
     /// What a target's own source has for it. One that has nothing, or can't be asked, is no reason not to pull: the
