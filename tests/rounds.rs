@@ -155,6 +155,19 @@ async fn no_target_s_time_outlasts_the_caller_s() {
 }
 
 #[tokio::test]
+async fn what_an_attempt_took_is_no_longer_the_next_one_s() {
+    let mut pair = Pair::with_targets("{ location = \"a.example\", timeout = \"200ms\" }, \"b.example\"").await;
+    pair.standin.answers_once(PULL, Answer::silence());
+    let headers = [(HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("50S"))].into_iter().collect();
+    pair.caller.call_with(PULL, headers, grpc::encoded(&request(OLD))).await.unwrap();
+    let calls = pair.standin.calls();
+    let left = calls.iter().map(|seen| seen.headers["grpc-timeout"].to_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(left[0], "50S");
+    let left: u64 = left[1].strip_suffix('u').unwrap().parse().unwrap();
+    assert!((1..=49_800_000).contains(&left), "{left} µs");
+}
+
+#[tokio::test]
 async fn the_end_of_the_deadline_and_a_refused_signature_end_the_round() {
     for (refusal, deadline, asked) in [
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 1),
