@@ -75,12 +75,12 @@ impl Served {
             let mut journal = journal.lock_owned().await;
             // A disk that hangs holds up this pull for a moment, and no other call.
             tokio::task::spawn_blocking(move || {
-                journal.append(&asked, &name)?;
-                if journal.lines() > MOST.saturating_mul(2) {
-                    let all = locked(&names).all();
-                    journal.rewrite(&all)?;
+                if journal.is_whole() && journal.lines() < MOST.saturating_mul(2) {
+                    return journal.append(&asked, &name);
                 }
-                Ok::<_, Unkept>(())
+                // They are learnt before they are written, so that this one is among them.
+                let all = locked(&names).all();
+                journal.rewrite(&all)
             })
             .await
         };
@@ -193,6 +193,18 @@ mod tests {
         served.remember("old.example/z:1", "a.example/z:1").await;
         let (served, _) = Served::open(&file);
         assert_eq!(served.order("old.example/z:1", &[])[0], "a.example/z:1");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_removed_is_begun_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("served");
+        let (served, _) = Served::open(&file);
+        served.remember("old.example/x:1", "a.example/x:1").await;
+        std::fs::remove_file(&file).unwrap();
+        served.remember("old.example/y:1", "a.example/y:1").await;
+        let (served, _) = Served::open(&file);
+        assert_eq!(served.order("old.example/y:1", &[])[0], "a.example/y:1");
     }
 
     #[tokio::test]
