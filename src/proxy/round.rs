@@ -61,6 +61,9 @@ const SOON: Duration = Duration::from_secs(2);
 /// name in it is no way around that.
 const SIGNATURE_REFUSED: &str = "SignatureValidationFailed";
 
+/// What CRI-O says of it where it does not begin so: older versions never do, and newer ones did not always.
+const REJECTED: &str = "Source image rejected: ";
+
 /// How much of what a registry said is told of it where another one's answer is the one that counts.
 const TOLD: usize = 200;
 
@@ -187,7 +190,7 @@ impl<S: Below> Round<S> {
             deadline::spend(&mut head.headers, self.since.elapsed());
         }
         let response = self.inner.clone().oneshot(edited(head, request, self.trailers.clone())).await;
-        Answer::read(response, self.shared.message_limit).await
+        Answer::read(response, request, self.shared.message_limit).await
     }
 
     /// What a target's own source has for it. One that has nothing, or can't be asked, is no reason not to pull: the
@@ -232,13 +235,16 @@ impl<S: Below> Round<S> {
     /// Whether there is nothing to try after such an answer.
     fn is_last(&self, answer: &Answer) -> bool {
         // Another registry is no way around a runtime that is gone.
-        answer.is_without_runtime() || self.is_given_up(answer) || answer.status.message.starts_with(SIGNATURE_REFUSED)
+        let said = &answer.status.message;
+        let is_refused = said.starts_with(SIGNATURE_REFUSED) || said.contains(REJECTED);
+        answer.is_without_runtime() || self.is_given_up(answer) || is_refused
     }
 
-    /// Whether nobody waits any more. (A deadline that the caller did not set is the registry's own.)
+    /// Whether nobody waits any more. (A deadline that the caller did not set is the registry's own. Of a call that is
+    /// cancelled nothing comes back: an answer that says so is the runtime's, which gave up on a registry that stalls.)
     fn is_given_up(&self, answer: &Answer) -> bool {
         let by_deadline = answer.code() == Code::DeadlineExceeded && deadline::given(&self.head.headers).is_some();
-        !answer.is_late() && (answer.code() == Code::Cancelled || by_deadline)
+        !answer.is_late() && by_deadline
     }
 
     async fn served(mut self, answer: Answer) -> Result<Response<Body>, Fault> {

@@ -74,12 +74,12 @@ impl Served {
             let mut journal = journal.lock_owned().await;
             // A disk that hangs holds up this pull for a moment, and no other call.
             tokio::task::spawn_blocking(move || {
-                journal.append(&asked, &name)?;
-                if journal.lines() > MOST.saturating_mul(2) {
-                    let all = locked(&names).all();
-                    journal.rewrite(&all)?;
+                if journal.is_whole() && journal.lines() < MOST.saturating_mul(2) {
+                    return journal.append(&asked, &name);
                 }
-                Ok::<_, Unkept>(())
+                // They are learnt before they are written, so that this one is among them.
+                let all = locked(&names).all();
+                journal.rewrite(&all)
             })
             .await
         };
@@ -172,16 +172,30 @@ mod tests {
         served.remember("old.example/y:1", "a.example/y:1").await;
         served.remember("old.example/y:1", "b.example/y:1").await;
         drop(served);
-        // A crash in the middle of a line.
-        let torn = [std::fs::read(&file).unwrap(), b"old.example/x:1 c.exam".to_vec()].concat();
+        // A disk that was full in the middle of a line and had room again for the next, and a crash in the middle of another.
+        let torn = b"old.example/v:1 c.examold.example/w:1 a.example/w:1\nold.example/x:1 c.exam".to_vec();
+        let torn = [std::fs::read(&file).unwrap(), torn].concat();
         std::fs::write(&file, torn).unwrap();
         let (served, opened) = Served::open(&file);
         opened.unwrap();
         assert_eq!(served.order("old.example/x:1", &strings(["c.example/x:1"]))[0], "a.example/x:1");
         assert_eq!(served.order("old.example/y:1", &[])[0], "b.example/y:1");
+        assert_eq!(served.order("old.example/v:1", &[]), ["old.example/v:1"]);
         served.remember("old.example/z:1", "a.example/z:1").await;
         let (served, _) = Served::open(&file);
         assert_eq!(served.order("old.example/z:1", &[])[0], "a.example/z:1");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_removed_is_begun_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("served");
+        let (served, _) = Served::open(&file);
+        served.remember("old.example/x:1", "a.example/x:1").await;
+        std::fs::remove_file(&file).unwrap();
+        served.remember("old.example/y:1", "a.example/y:1").await;
+        let (served, _) = Served::open(&file);
+        assert_eq!(served.order("old.example/y:1", &[])[0], "a.example/y:1");
     }
 
     #[tokio::test]
