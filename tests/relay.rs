@@ -39,7 +39,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// A stand-in runtime with repoint in front of it.
 struct Pair {
-    directory: TempDir,
+    _directory: TempDir,
     runtime: PathBuf,
     standin: Standin,
     repoint: Repoint,
@@ -63,7 +63,7 @@ impl Pair {
         let runtime = directory.path().join("runtime.sock");
         let standin = Standin::start(&runtime);
         let repoint = Repoint::before(&runtime, directory.path()).settings(settings).start().await;
-        Self { directory, runtime, standin, repoint }
+        Self { _directory: directory, runtime, standin, repoint }
     }
 
     /// A client that takes next to nothing of an answer as long as nobody reads it.

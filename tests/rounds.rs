@@ -170,8 +170,9 @@ async fn what_an_attempt_took_is_no_longer_the_next_one_s() {
 #[tokio::test]
 async fn the_end_of_the_deadline_and_a_refused_signature_end_the_round() {
     for (refusal, deadline, asked) in [
-        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 1),
-        // Without a deadline of the caller's it is the registry's own.
+        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50m"), 1),
+        // Long before the caller's, or without one, it is the registry's own.
+        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 2),
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), None, 2),
         // So containerd says that it gave up on a registry that sends nothing any more. Nobody hears the answer to a call
         // that is cancelled.
@@ -246,7 +247,7 @@ async fn a_target_that_is_down_is_asked_last_for_a_while_and_its_answer_is_still
     let mut pair = Pair::with_targets("\"a.example\", \"b.example\"").await;
     pair.standin.answers_once(PULL, down());
     pair.pull(&request(OLD)).await;
-    assert!(pair.repoint.metrics().contains("repoint_target_failures{target=\"a.example\"} 1\n"));
+    assert!(pair.repoint.metrics().contains("repoint_registry_failures{registry=\"a.example\"} 1\n"));
     pair.pull(&request("old.example/y:1")).await;
     assert_eq!(pair.asked(), ["a.example/x:1", "b.example/x:1", "b.example/y:1"]);
     pair.standin.answers_once(PULL, Answer::refusal(Code::Unknown, "b says no"));
@@ -257,7 +258,7 @@ async fn a_target_that_is_down_is_asked_last_for_a_while_and_its_answer_is_still
     // An answer is an answer: it can be reached.
     pair.pull(&request(OLD)).await;
     assert_eq!(pair.asked()[5], "a.example/x:1");
-    assert!(pair.repoint.metrics().contains("repoint_target_failures{target=\"a.example\"} 0\n"));
+    assert!(pair.repoint.metrics().contains("repoint_registry_failures{registry=\"a.example\"} 0\n"));
 }
 
 #[tokio::test]

@@ -270,7 +270,9 @@ pub const TARGET: Table = Table {
         Key {
             name: "credentials",
             kind: Kind::Name,
-            unsaid: Unsaid::Default("\"none\""),
+            unsaid: Unsaid::Unset(
+                "those that came with the call where the registry is the same, and nobody's on another",
+            ),
             about: "Whose credentials it is shown: `none`, those that came with the call (`forward`), or those of a `[credentials.NAME]`.",
         },
         Key {

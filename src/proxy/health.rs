@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-/// Which targets could not be reached, as far as is known.
+/// Which registries could not be reached, as far as is known. (Not which targets: all of a registry's are down with it.)
 #[derive(Debug, Default)]
 pub struct Health(Mutex<HashMap<String, Trouble>>);
 
@@ -65,7 +65,7 @@ impl Health {
         let troubles = self.troubles();
         let now = Instant::now();
         let is_in_trouble = |substitute: &Substitute| {
-            troubles.get(substitute.target.place.as_str()).is_some_and(|trouble| now < trouble.until)
+            troubles.get(substitute.target.place.registry()).is_some_and(|trouble| now < trouble.until)
         };
         let mut order: Vec<_> = substitutes.iter().map(|substitute| (substitute, is_in_trouble(substitute))).collect();
         order.sort_by_key(|(_, is_in_trouble)| *is_in_trouble);
@@ -76,7 +76,7 @@ impl Health {
     /// once when it goes down are one failure, not ten in a row.
     pub fn failed(&self, target: &Target, metrics: &Metrics) {
         let mut troubles = self.troubles();
-        let (known, now) = (troubles.get(target.place.as_str()), Instant::now());
+        let (known, now) = (troubles.get(target.place.registry()), Instant::now());
         if known.is_some_and(|trouble| now < trouble.until) {
             return;
         }
@@ -84,15 +84,20 @@ impl Health {
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
         let pause = doubled.min(LONGEST_PAUSE);
         let until = now.checked_add(pause).unwrap_or(now);
-        troubles.insert(target.to_string(), Trouble { until, failures });
-        metrics.target_failures.get_or_create(&label(target)).set(failures.into());
-        tracing::warn!(%target, failures, pause_s = pause.as_secs(), "A registry could not be reached; it is asked last for a while");
+        troubles.insert(target.place.registry().to_owned(), Trouble { until, failures });
+        metrics.registry_failures.get_or_create(&label(target)).set(failures.into());
+        tracing::warn!(
+            registry = target.place.registry(),
+            failures,
+            pause_s = pause.as_secs(),
+            "A registry could not be reached; it is asked last for a while"
+        );
     }
 
     /// Notes that a target was reached.
     pub fn reached(&self, target: &Target, metrics: &Metrics) {
-        if self.troubles().remove(target.place.as_str()).is_some() {
-            metrics.target_failures.get_or_create(&label(target)).set(0);
+        if self.troubles().remove(target.place.registry()).is_some() {
+            metrics.registry_failures.get_or_create(&label(target)).set(0);
         }
     }
 
@@ -101,8 +106,8 @@ impl Health {
     }
 }
 
-fn label(target: &Target) -> metrics::Target {
-    metrics::Target { target: target.to_string() }
+fn label(target: &Target) -> metrics::RegistryFailures {
+    metrics::RegistryFailures { registry: target.place.registry().to_owned() }
 }
 
 /// Whether a status says that the registry of `image` could not be asked, rather than what it said.
@@ -148,11 +153,11 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
             assert_eq!(order(&health)[0], "a.example", "{pause}");
         }
-        assert!(metrics.encode().unwrap().contains("repoint_target_failures{target=\"a.example\"} 7\n"));
+        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 7\n"));
         health.failed(&target("a.example"), &metrics);
         health.reached(&target("a.example"), &metrics);
         assert_eq!(order(&health)[0], "a.example");
-        assert!(metrics.encode().unwrap().contains("repoint_target_failures{target=\"a.example\"} 0\n"));
+        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 0\n"));
         health.failed(&target("a.example"), &metrics);
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(order(&health)[0], "a.example");
@@ -164,7 +169,7 @@ mod tests {
         for _ in 0..10 {
             health.failed(&target("a.example"), &metrics);
         }
-        assert!(metrics.encode().unwrap().contains("repoint_target_failures{target=\"a.example\"} 1\n"));
+        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 1\n"));
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(order(&health)[0], "a.example");
     }

@@ -224,7 +224,11 @@ impl Pending {
             | Event::Started
             | Event::Stopped => {
                 metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome }).inc();
-                "Substituted a pull"
+                match ended {
+                    Outcome::Pulled => "Substituted a pull",
+                    Outcome::Failed | Outcome::Denied => "Could not substitute a pull",
+                    Outcome::Cancelled => "A pull that was substituted was given up",
+                }
             }
         };
         let pod = self.pull.pod.as_ref();

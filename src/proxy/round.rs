@@ -37,6 +37,8 @@ pub struct Round<S> {
     pending: Pending,
     /// What the attempt under way asks, if that may be asked again for another candidate.
     asked: Option<Fingerprint>,
+    /// Whether it got as far as the runtime.
+    is_sent: bool,
     /// What was asked and failed, to answer for the calls that follow.
     failed: Vec<(Fingerprint, Refusal)>,
 }
@@ -53,6 +55,9 @@ enum Stop {
 /// for ever, since the kubelet sets a pull no limit, and most often pulls one image at a time. The last one that is not
 /// known to be in trouble has none: a large image on a slow line is no fault.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How much earlier than here a deadline may be over for the runtime.
+const CLOSE: Duration = Duration::from_millis(100);
 
 /// How long a runtime has to say what it has just pulled.
 const SOON: Duration = Duration::from_secs(2);
@@ -77,7 +82,7 @@ impl<S: Below> Round<S> {
         since: Instant,
         pending: Pending,
     ) -> Self {
-        Self { inner, shared, head, trailers, since, pending, asked: None, failed: Vec::new() }
+        Self { inner, shared, head, trailers, since, pending, asked: None, is_sent: false, failed: Vec::new() }
     }
 
     /// Makes it, and writes the record.
@@ -129,7 +134,7 @@ impl<S: Below> Round<S> {
     /// One target: what its registry, or the way to it, said. `usual` is how long it may take, unless it says so itself.
     async fn ask(&mut self, substitute: &Substitute, usual: Option<Duration>) -> Result<Answer, Fault> {
         self.pending.begin(&substitute.image);
-        self.asked = None;
+        (self.asked, self.is_sent) = (None, false);
         let limit = substitute.target.timeout.or(usual);
         let asked = self.ask_in_its_own_time(substitute);
         let (answer, reused) = match limit {
@@ -144,7 +149,10 @@ impl<S: Below> Round<S> {
         };
         self.pending.end(&answer, reused);
         if !reused {
-            self.judge(substitute, &answer);
+            // A time that passed with looking for credentials says nothing of the registry.
+            if self.is_sent {
+                self.judge(substitute, &answer);
+            }
             self.failed.extend(self.asked.take().zip(answer.refusal()));
         }
         Ok(answer)
@@ -166,7 +174,7 @@ impl<S: Below> Round<S> {
                 return Ok((known.into(), true));
             }
         }
-        self.asked = comes_again.then_some(asked);
+        (self.asked, self.is_sent) = (comes_again.then_some(asked), true);
         let is_late =
             !self.pending.attempts().is_empty() || matches!(substitute.target.credentials, Credentials::Source(_));
         Ok((self.send(&request, is_late).await, false))
@@ -243,8 +251,9 @@ impl<S: Below> Round<S> {
     /// Whether nobody waits any more. (A deadline that the caller did not set is the registry's own. Of a call that is
     /// cancelled nothing comes back: an answer that says so is the runtime's, which gave up on a registry that stalls.)
     fn is_given_up(&self, answer: &Answer) -> bool {
-        let by_deadline = answer.code() == Code::DeadlineExceeded && deadline::given(&self.head.headers).is_some();
-        !answer.is_late() && by_deadline
+        let given = deadline::given(&self.head.headers);
+        let is_over = given.is_some_and(|given| self.since.elapsed().saturating_add(CLOSE) >= given);
+        answer.code() == Code::DeadlineExceeded && !answer.is_late() && is_over
     }
 
     async fn served(mut self, answer: Answer) -> Result<Response<Body>, Fault> {

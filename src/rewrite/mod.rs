@@ -219,7 +219,11 @@ impl Substitute {
 
     /// Whether its registry is shown the credentials that came with the call (where its own source has none).
     pub fn shows_what_came(&self) -> bool {
-        self.target.credentials == Credentials::Forward || !self.leaves_registry
+        match self.target.credentials {
+            Credentials::Forward => true,
+            Credentials::None => false,
+            Credentials::Usual | Credentials::Source(_) => !self.leaves_registry,
+        }
     }
 }
 

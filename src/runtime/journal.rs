@@ -112,7 +112,10 @@ fn written(path: &Path, pairs: &[(String, String)]) -> io::Result<File> {
     }
     let new = path.with_extension("new");
     let text: String = pairs.iter().flat_map(|(one, other)| [one, " ", other, "\n"]).collect();
-    fs::write(&new, text)?;
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&new)?;
+    // What a crash left there is none of it.
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())?;
     fs::rename(&new, path)?;
-    OpenOptions::new().append(true).mode(0o600).open(path)
+    Ok(file)
 }

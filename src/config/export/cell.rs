@@ -148,7 +148,7 @@ fn of_targets(rule: &Rule, losses: &mut Vec<Loss>) {
     for target in &rule.targets {
         let place = &target.place;
         match &target.credentials {
-            Credentials::None => {}
+            Credentials::Usual | Credentials::None => {}
             Credentials::Forward => {
                 let what =
                     format!("`{place}` is shown the credentials of a call only if the runtime thinks it should be");

@@ -139,7 +139,7 @@ on_failure = "original"
     assert_eq!(rule.rollout.percent, Percent::from_hundredths(1250).unwrap());
     assert_eq!(rule.rollout.from.unwrap().to_string(), "2026-12-01T00:00:00Z");
     let [first, second] = &rule.targets[..] else { panic!("{:?}", rule.targets) };
-    assert_eq!((first.place.as_str(), &first.credentials, first.timeout), ("a.example", &Credentials::None, None));
+    assert_eq!((first.place.as_str(), &first.credentials, first.timeout), ("a.example", &Credentials::Usual, None));
     assert_eq!((second.place.as_str(), &second.credentials), ("b.example/x", &Credentials::Forward));
     assert_eq!(second.timeout, Some(Duration::from_secs(90)));
 }
