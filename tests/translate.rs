@@ -73,3 +73,13 @@ fn what_was_imported_is_a_configuration_that_says_the_same() {
     let output = repoint(&["explain", "--config", &rules, "old.example/a:1"]);
     assert!(text(&output.stdout).contains("asks 1       new.example/x/a:1"), "{output:?}");
 }
+
+#[test]
+fn an_error_about_a_file_of_others_does_nothing_to_a_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "hosts.toml", "[host]\n\"\\u001b[2Jm.example\" = 5\n");
+    let output = repoint(&["config", "import", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("`\\u{1b}[2Jm.example`: expected a table") && !told.contains('\u{1b}'), "{told:?}");
+}
