@@ -63,10 +63,12 @@ impl<'a> Reader<'a> {
         let path = if path.is_empty() { String::new() } else { format!("{path}.") };
         for key in table.keys().filter(|key| keys.key(key.get_ref()).is_none()) {
             let name = key.get_ref().as_ref();
-            let elsewhere = keys::TABLES.iter().find(|other| other.key(name).is_some());
-            let what = match elsewhere {
-                Some(other) => format!("there is no such key here; it belongs {}", other.at),
-                None => format!("there is no such key; {}", instead(name, keys.names())),
+            let elsewhere: Vec<_> =
+                keys::TABLES.iter().filter(|other| other.key(name).is_some()).map(|other| other.at).collect();
+            let what = if elsewhere.is_empty() {
+                format!("there is no such key; {}", instead(name, keys.names()))
+            } else {
+                format!("there is no such key here; it belongs {}", elsewhere.join(", or "))
             };
             self.wrong(&key.span(), format!("{path}{}", segment(name)), &what);
         }

@@ -10,6 +10,15 @@ fn a_misspelt_key_is_told_with_line_column_and_what_was_meant() {
     assert_eq!(told, "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`");
     let told = mistake("[audit]\nnode = \"x\"");
     assert!(told.ends_with("it belongs at the top of a file, before the first `[table]`"), "{told}");
+    // Of a rule, it is its targets that have these.
+    let rule = "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [\"y.example\"]\n";
+    for key in ["credentials = \"c\"", "timeout = \"2m\""] {
+        let told = mistake(&format!("{rule}{key}"));
+        assert!(
+            told.ends_with("or in a target, such as `{ location = \"mirror.example.com\", timeout = \"2m\" }`"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
