@@ -74,7 +74,8 @@ fn all_credentials<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> Vec<SaidCre
         .filter_map(|(name, raw)| {
             let path = format!("credentials.{}", segment(name.get_ref()));
             let Some(table) = raw.get_ref().as_table() else {
-                reader.unexpected(&path, Kind::Table(&keys::CREDENTIALS), raw, None);
+                let what = "expected a table: a source has a name, as `mirror` in `[credentials.mirror]`";
+                reader.wrong(&raw.span(), path, what);
                 return None;
             };
             let span = if name.span().is_empty() { raw.span() } else { name.span() };

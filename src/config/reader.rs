@@ -31,8 +31,8 @@ pub(super) struct Fields<'a> {
 /// A value as it stands in the file.
 pub(super) type Raw<'a> = Spanned<DeValue<'a>>;
 
-/// What begins so is not repeated to anybody.
-const PRIVATE: &str = "credentials.";
+/// What is there, or in there, is not repeated to anybody.
+const PRIVATE: &str = "credentials";
 
 // === impl Reader ===
 
@@ -130,7 +130,8 @@ impl<'a> Reader<'a> {
     pub(super) fn unexpected(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, hint: Option<&str>) {
         let expected = kind.expected();
         // What stands in the wrong place there may be a password.
-        let what = if path.starts_with(PRIVATE) {
+        let is_private = path.strip_prefix(PRIVATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let what = if is_private {
             format!("expected {expected}")
         } else {
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -160,6 +160,17 @@ env = { TOKEN = "hunter2" }
 }
 
 #[test]
+fn what_stands_in_the_place_of_all_credentials_is_not_told_either() {
+    for text in ["credentials = \"hunter2\"", "credentials = [\"hunter2\"]", "credentials = 4711"] {
+        let told = mistake(text);
+        assert_eq!(told, "/c.toml:1:15: `credentials`: expected tables, each under a line `[credentials.NAME]`");
+    }
+    let told = mistake("[credentials]\ndocker_config = \"/hunter2\"");
+    let expected = "expected a table: a source has a name, as `mirror` in `[credentials.mirror]`";
+    assert_eq!(told, format!("/c.toml:2:17: `credentials.docker_config`: {expected}"));
+}
+
+#[test]
 fn what_a_terminal_would_act_on_is_not_told_as_it_is() {
     let told = mistake("[[rules]]\nname = \"a\\u001b[2J\\n\"\nmatch = [\"x.example\"]");
     assert_eq!(
