@@ -131,8 +131,6 @@ fn variables<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Placed<
         if value.value == keys::HIDDEN {
             let what = "this stands for a value that `config show` does not show: put the value back";
             reader.wrong(&raw.span(), path, what);
-        } else if value.value.contains('\0') {
-            reader.wrong(&raw.span(), path, "no variable can have a NUL in it");
         }
         all.push((name.get_ref().to_string(), value.value));
     }

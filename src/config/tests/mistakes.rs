@@ -171,6 +171,21 @@ fn what_stands_in_the_place_of_all_credentials_is_not_told_either() {
 }
 
 #[test]
+fn what_no_file_and_no_argument_can_have_in_it_is_a_mistake() {
+    for text in [
+        "state = \"/a\\u0000\"",
+        "[audit]\nfile = \"/a\\u0000\"",
+        "[credentials.a]\nprovider = \"/a\"\nargs = [\"a\\u0000\"]",
+        "[credentials.a]\nprovider = \"/a\"\nenv = { A = \"a\\u0000\" }",
+        "[credentials.a]\nsystemd = \"a\\u0000\"",
+        "listen = \"/a\\u0000\"",
+    ] {
+        let told = mistake(text);
+        assert!(told.ends_with("a NUL ends a text wherever the system is given it"), "{told}");
+    }
+}
+
+#[test]
 fn what_a_terminal_would_act_on_is_not_told_as_it_is() {
     let told = mistake("[[rules]]\nname = \"a\\u001b[2J\\n\"\nmatch = [\"x.example\"]");
     assert_eq!(
