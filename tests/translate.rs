@@ -83,3 +83,14 @@ fn an_error_about_a_file_of_others_does_nothing_to_a_terminal() {
     let told = text(&output.stderr);
     assert!(told.contains("`\\u{1b}[2Jm.example`: expected a table") && !told.contains('\u{1b}'), "{told:?}");
 }
+
+#[test]
+fn a_file_of_a_registry_is_for_the_one_its_directory_is_called_after_wherever_one_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("old.example");
+    fs::create_dir(&own).unwrap();
+    file(&own, "hosts.toml", "server = \"https://new.example\"");
+    let mut import = Command::new(env!("CARGO_BIN_EXE_repoint"));
+    let output = import.args(["config", "import", "hosts.toml"]).current_dir(&own).output().unwrap();
+    assert!(text(&output.stdout).contains("match = [\"old.example\"]"), "{output:?}");
+}
