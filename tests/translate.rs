@@ -94,3 +94,10 @@ fn a_file_of_a_registry_is_for_the_one_its_directory_is_called_after_wherever_on
     let output = import.args(["config", "import", "hosts.toml"]).current_dir(&own).output().unwrap();
     assert!(text(&output.stdout).contains("match = [\"old.example\"]"), "{output:?}");
 }
+
+#[test]
+fn what_has_no_end_is_not_read_to_it() {
+    let output = repoint(&["config", "import", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "repoint: cannot read /dev/zero: it has more than 16 MiB\n");
+}
