@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::output::is_invisible;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::zeroize::Zeroizing;
 use std::ffi::OsString;
@@ -292,11 +293,8 @@ impl Drop for Group {
 fn quote(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    // Besides control characters, those that turn the direction of writing: they too show what is not there.
-    let is_odd = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut quote: String = line.chars().filter(|c| !is_odd(*c)).take(LONGEST_QUOTE).collect();
+    let is_plain = |c: &char| !c.is_control() && !is_invisible(*c);
+    let mut quote: String = line.chars().filter(is_plain).take(LONGEST_QUOTE).collect();
     if line.chars().count() > LONGEST_QUOTE {
         quote.push('…');
     }

@@ -126,7 +126,7 @@ async fn programs_queue_for_a_bounded_time() {
 fn a_quote_is_short_and_harmless() {
     assert_eq!(quote(b""), "");
     assert_eq!(quote(b"one\r\ntwo\x07\x1b]0;x\x07\r\n  \n"), "two]0;x");
-    assert_eq!(quote("a\u{202e}b\u{2066}c\u{85}".as_bytes()), "abc");
+    assert_eq!(quote("a\u{202e}b\u{2066}c\u{85}\u{200b}\u{feff}\u{61c}".as_bytes()), "abc");
     assert_eq!(quote(b"\xff\xfe"), "\u{fffd}\u{fffd}");
     assert_eq!(quote("ä".repeat(1000).as_bytes()), "ä".repeat(LONGEST_QUOTE) + "…");
 }
