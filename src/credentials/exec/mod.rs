@@ -9,6 +9,7 @@ use secrecy::zeroize::Zeroizing;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -44,6 +45,9 @@ pub(super) enum Failed {
     /// There is none.
     #[error("there is no program `{0}`")]
     Missing(String),
+    /// It is there, and who is to run it is not.
+    #[error("`{0}` is there, but not the interpreter or loader that it asks for")]
+    Uninterpreted(String),
     /// It could not be started, or talked to.
     #[error("`{program}` could not be run")]
     Broken {
@@ -142,7 +146,14 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                if error.kind() == io::ErrorKind::NotFound { Failed::Missing(self.name()) } else { self.broken(error) }
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.broken(error)
+                } else if self.is_there() {
+                    // The system says the same of both.
+                    Failed::Uninterpreted(self.name())
+                } else {
+                    Failed::Missing(self.name())
+                }
             })
     }
 
@@ -191,6 +202,12 @@ impl Program {
         kept.read_to_end(&mut out).await.map_err(|error| self.broken(error))?;
         tokio::io::copy(&mut from, &mut tokio::io::sink()).await.map_err(|error| self.broken(error))?;
         Ok(out)
+    }
+
+    /// Whether its path leads to something. Of one that is looked for on `PATH` nobody knows.
+    fn is_there(&self) -> bool {
+        let path = Path::new(&self.command);
+        path.is_absolute() && path.exists()
     }
 
     fn name(&self) -> String {
