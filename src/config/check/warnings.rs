@@ -1,6 +1,6 @@
 //! What makes sense, and was perhaps not meant all the same.
 
-use super::Settings;
+use super::{Settings, files};
 use crate::config::mistake::Mistake;
 use crate::config::reader::segment;
 use crate::config::source::Source;
@@ -25,5 +25,6 @@ pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
             warnings.push(Mistake::at_key(said.name.place.clone(), key, what));
         }
     }
+    warnings.extend(files::warnings(&source.said.credentials));
     warnings
 }
