@@ -140,6 +140,17 @@ impl Pattern {
             && self.path.iter().all(|part| components.next() == Some(part.as_str()))
     }
 
+    /// Whether every reference in `other` lies in it.
+    pub fn surrounds(&self, other: &Self) -> bool {
+        self.host.surrounds(&other.host) && other.path.starts_with(&self.path)
+    }
+
+    /// Whether some reference lies in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        (self.host.surrounds(&other.host) || other.host.surrounds(&self.host))
+            && (self.path.starts_with(&other.path) || other.path.starts_with(&self.path))
+    }
+
     /// Whether every reference in `place` lies in it.
     pub fn covers(&self, place: &Place) -> bool {
         self.host.matches(place.registry()) && place.path().starts_with(&self.path)
@@ -163,6 +174,16 @@ impl Host {
                 .strip_suffix(own.as_str())
                 .and_then(|label| label.strip_suffix('.'))
                 .is_some_and(|l| !l.is_empty()),
+        }
+    }
+
+    /// Whether all of `other` are among these.
+    pub fn surrounds(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exactly(registry)) => self.matches(registry),
+            // What is below a host that is below is below.
+            (Self::Below(own), Self::Below(other)) => own == other || self.matches(other),
+            (Self::Exactly(_), Self::Below(_)) => false,
         }
     }
 }
