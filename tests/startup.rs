@@ -275,3 +275,17 @@ fn what_is_asked_for_is_said_on_standard_output() {
         assert!(ended.stdout.contains(expected), "{ended:?}");
     }
 }
+
+#[tokio::test]
+async fn what_one_may_want_to_look_at_again_is_in_the_log() {
+    let (directory, setup) = place();
+    let secret = directory.path().join("config.json");
+    fs::write(&secret, "{}").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let repoint = setup.toml(&format!("[credentials.hub]\ndocker_config = {secret:?}\n")).start().await;
+    let log = repoint.log();
+    for warning in ["`credentials.hub`: no target uses it", "`credentials.hub.docker_config`: its mode lets everybody"]
+    {
+        assert!(log.lines().any(|line| line.contains("WARN") && line.contains(warning)), "{log}");
+    }
+}

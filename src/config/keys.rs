@@ -278,7 +278,7 @@ pub const TARGET: Table = Table {
         Key {
             name: "timeout",
             kind: Kind::Time,
-            unsaid: Unsaid::Unset("as long as the caller waits"),
+            unsaid: Unsaid::Unset("five minutes while somebody else is left to ask, and no limit for the last"),
             about: "How long it may take.",
         },
     ],
