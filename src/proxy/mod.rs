@@ -98,9 +98,8 @@ impl Context {
         Standpoint { node: self.position, now: self.clock.now() }
     }
 
-    /// Notes what the runtime said to a question for an image that a rule matches, under the name of `name`.
+    /// Notes what the runtime said to a question for an image that a rule matches, which was looked for as `name`.
     fn used(&self, mention: &Mention, name: &str, presence: &Presence) {
-        self.tally.asked();
         let Presence::Present(image) = presence else { return };
         self.usage.saw(self.clock.now(), &mention.image, |times| audit::Sighting {
             rule: mention.rule.clone(),

@@ -95,6 +95,7 @@ impl<S: Below> Asking<S> {
 
     /// `ImageStatus`: the answer for the first name that is there; if none is, the answer for the name as asked.
     async fn ask(self, mention: &Mention, read: Read, message: &Bytes) -> Result<Response<Body>, Fault> {
+        self.shared.tally.asked();
         if self.is_its_own_name(mention) {
             let shared = Arc::clone(&self.shared);
             let found = Found::read(self.pass_on(read).await?, &shared).await?;

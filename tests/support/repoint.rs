@@ -24,6 +24,7 @@ pub struct Repoint {
 pub struct Setup {
     directory: PathBuf,
     settings: String,
+    audit: String,
     tables: String,
     /// By the name of the file, without its end.
     drop_ins: Vec<(String, String)>,
@@ -51,6 +52,13 @@ impl Setup {
     /// A rule in the place of the built-in one.
     pub fn rule(self, name: &str, pattern: &str, targets: &[&str]) -> Self {
         self.toml(&format!("[[rules]]\nname = {name:?}\nmatch = [{pattern:?}]\ntargets = {targets:?}\n"))
+    }
+
+    /// More of `[audit]`, as lines of TOML.
+    pub fn audit(mut self, lines: &str) -> Self {
+        self.audit.push_str(lines);
+        self.audit.push('\n');
+        self
     }
 
     /// Further tables, such as `[[rules]]`, as they are to stand at the end of the file.
@@ -132,10 +140,10 @@ impl Setup {
     }
 
     fn file(&self) -> String {
-        let Self { settings, tables, .. } = self;
+        let Self { settings, audit: more, tables, .. } = self;
         let audit = self.directory.join("audit.jsonl");
         let state = self.directory.join("state");
-        format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{tables}")
+        format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{more}{tables}")
     }
 }
 
@@ -192,6 +200,7 @@ impl Repoint {
         Setup {
             directory: directory.join("repoint"),
             settings: String::new(),
+            audit: String::new(),
             tables: String::new(),
             drop_ins: Vec::new(),
             flags: Vec::new(),
