@@ -9,5 +9,5 @@
 pub mod file;
 pub mod record;
 
-pub use file::{Log, Settings, Writer};
+pub use file::{Log, Rotation, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};

@@ -16,7 +16,6 @@ use crate::proxy::listener::{Listener, Unlistenable};
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +51,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// When it can't start. Once it runs, nothing ends it but a signal.
 pub async fn serve(settings: Settings) -> Result<(), Failed> {
+    let mut reopen = signal(SignalKind::user_defined1())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
     let admin = settings.admin.clone();
@@ -60,6 +60,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     tokio::select! {
         () = accept(&listener, &dialers, &shared, &tasks, &end) => {}
         () = admin::serve(admin, shared.metrics.clone()) => {}
+        () = reopen_at(&mut reopen, &shared.audit) => {}
         () = either(&mut terminate, &mut interrupt) => {}
     }
     // New clients find no socket, and so try again until the next process is there.
@@ -81,7 +82,8 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
 }
 
 fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
-    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules, hash } = settings;
+    let Settings { listen, admin, runtime, audit, node, labels, message_limit, state, credentials, rules, hash } =
+        settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {
@@ -101,11 +103,11 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         node,
         machine_id: machine::id(),
         boot_id: machine::boot_id(),
-        labels: BTreeMap::new(),
+        labels,
         version: env!("CARGO_PKG_VERSION"),
         config: hash,
     };
-    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
+    let (log, writer, _opening) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");
@@ -147,6 +149,16 @@ async fn accept(listener: &Listener, dialers: &Dialers, shared: &Shared, tasks: 
             }
         }
     }
+}
+
+/// Has the audit log opened again at every signal, for who moved it away.
+async fn reopen_at(signal: &mut Signal, audit: &Log) {
+    while signal.recv().await.is_some() {
+        audit.reopen().await;
+        tracing::info!("Reopened the audit log");
+    }
+    // There are no more signals, which is no reason to end.
+    std::future::pending::<()>().await;
 }
 
 /// Waits for what the audit log has taken.
