@@ -9,5 +9,8 @@
 pub mod file;
 pub mod record;
 
+#[cfg(test)]
+mod schema;
+
 pub use file::{Log, Rotation, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};
