@@ -1,5 +1,6 @@
 //! What the audit log says besides pulls: images in use, that the service lives, what was required to be written.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -120,4 +121,56 @@ async fn every_record_says_where_it_is_from_and_the_log_says_when_the_service_be
     }
     assert_eq!(records[0]["config"].as_str().unwrap().len(), 12);
     drop(standin);
+}
+
+#[tokio::test]
+async fn where_a_record_is_required_nothing_is_substituted_without_one_and_everything_else_goes_on() {
+    let (directory, runtime, standin) = place();
+    let rules = "[[rules]]\nname = \"looks-on\"\nmatch = [\"seen.example\"]\naction = \"observe\"\n";
+    let repoint = Repoint::before(&runtime, directory.path()).audit("required = true").toml(rules).start().await;
+    let kubelet = Kubelet::v1(&repoint.socket());
+    kubelet.pull("k8s.gcr.io/x:1").await.unwrap();
+    let records = repoint.all_records();
+    let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["started", "intended", "substituted"]);
+    assert_eq!((&records[1]["outcome"], &records[1]["substitute"]), (&Value::Null, &json!("registry.k8s.io/x:1")));
+
+    // A directory in the way: nobody can open that for writing, root neither.
+    std::fs::remove_file(repoint.audit_file()).unwrap();
+    std::fs::create_dir(repoint.audit_file()).unwrap();
+    let before = standin.calls().len();
+    let refused = kubelet.pull("k8s.gcr.io/y:1").await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(refused.message().contains("audit.jsonl") && refused.message().contains("required"), "{refused}");
+    assert_eq!(standin.calls().len(), before, "nobody was asked");
+    let metrics = repoint.metrics();
+    assert!(metrics.contains("repoint_answered_total{reason=\"unrecorded\"} 1\n"), "{metrics}");
+    for image in ["seen.example/x:1", "other.example/x:1"] {
+        kubelet.pull(image).await.unwrap();
+    }
+    // It is back, and so is the pull; the numbers say what is missing.
+    std::fs::remove_dir(repoint.audit_file()).unwrap();
+    kubelet.pull("k8s.gcr.io/y:1").await.unwrap();
+    let numbers: BTreeSet<_> = repoint.all_records().iter().map(|record| record["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, BTreeSet::from([6, 7]));
+}
+
+#[tokio::test]
+async fn a_pull_whose_end_cannot_be_recorded_is_not_told_as_done_where_a_record_is_required() {
+    let (directory, runtime, standin) = place();
+    let repoint = Repoint::before(&runtime, directory.path()).audit("required = true").start().await;
+    let audit = repoint.audit_file();
+    standin.answers("/runtime.v1.ImageService/PullImage", {
+        let audit = audit.clone();
+        move |_| {
+            // The disk goes away while the image comes.
+            if audit.is_file() {
+                std::fs::remove_file(&audit).unwrap();
+                std::fs::create_dir(&audit).unwrap();
+            }
+            crate::support::standin::Answer::message(&repoint::cri::v1::PullImageResponse { image_ref: "id".into() })
+        }
+    });
+    let refused = Kubelet::v1(&repoint.socket()).pull("k8s.gcr.io/x:1").await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
 }

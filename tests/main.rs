@@ -14,6 +14,8 @@ mod story;
 
 // The table of actions and calls that the documentation has.
 mod actions;
+// Accountable: no answer without a record, whatever happens to the disk, the file or the process.
+mod audit;
 // Kubelets whose `:authority` is none, in front of a server that insists on one.
 mod authority;
 // The commands that look at the configuration.

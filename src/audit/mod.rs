@@ -12,7 +12,10 @@ pub mod record;
 pub mod tally;
 pub mod usage;
 
-pub use file::{Log, Settings, Writer};
+#[cfg(test)]
+mod schema;
+
+pub use file::{Log, Rotation, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};
 pub use tally::Tally;
 pub use usage::{Sighting, Usage};

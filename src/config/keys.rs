@@ -41,6 +41,21 @@ pub enum Unsaid {
 /// With less than one byte nothing would be read, and so nothing substituted; more than a gibibyte is no message.
 pub const LIMITS: (usize, usize) = (1, 1 << 30);
 
+/// No log is put aside at 0 bytes; and none has more than two gibibytes of them, if anybody wants to look at it.
+pub const ROTATE_BYTES: (usize, usize) = (0, 1 << 31);
+
+/// A file of less has no more than a few records: who says so thinks of another unit, and would keep next to nothing.
+pub const LEAST_ROTATE_BYTES: usize = 64 << 10;
+
+/// With none kept, the records would be gone as soon as they are many.
+pub const KEEP: (usize, usize) = (1, 10_000);
+
+/// So many labels there may be at most: they are in every record.
+pub const MOST_LABELS: usize = 32;
+
+/// So many bytes the name of a label, and its value, may have at most.
+pub const LONGEST_LABEL: (usize, usize) = (63, 256);
+
 /// What stands for the value of a variable where it is shown: it may be a secret.
 pub const HIDDEN: &str = "…";
 
@@ -112,6 +127,12 @@ pub const TOP: Table = Table {
             about: "The audit log.",
         },
         Key {
+            name: "labels",
+            kind: Kind::Labels,
+            unsaid: Unsaid::Unset("none"),
+            about: "What else audit records say of the node, such as its cluster or its pool.",
+        },
+        Key {
             name: "credentials",
             kind: Kind::Named(&CREDENTIALS),
             unsaid: Unsaid::Unset("no sources"),
@@ -130,12 +151,50 @@ pub const TOP: Table = Table {
 pub const AUDIT: Table = Table {
     at: "in `[audit]`",
     one_of: NOTHING,
-    keys: &[Key {
-        name: "file",
-        kind: Kind::Path,
-        unsaid: Unsaid::Default("\"/var/log/repoint/audit.jsonl\""),
-        about: "Where the records go, one line of JSON each.",
-    }],
+    keys: &[
+        Key {
+            name: "file",
+            kind: Kind::Path,
+            unsaid: Unsaid::Default("\"/var/log/repoint/audit.jsonl\""),
+            about: "Where the records go, one line of JSON each.",
+        },
+        Key {
+            name: "sync",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether a pull is answered only once its record outlives the loss of power.",
+        },
+        Key {
+            name: "required",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether a pull whose record cannot be written fails with UNAVAILABLE, and is not substituted.",
+        },
+        Key {
+            name: "rotate_bytes",
+            kind: Kind::Number(ROTATE_BYTES.0, ROTATE_BYTES.1),
+            unsaid: Unsaid::Default("104857600"),
+            about: "How large the file gets before it is put aside and begun anew; 0 for never.",
+        },
+        Key {
+            name: "rotate_after",
+            kind: Kind::Time,
+            unsaid: Unsaid::Unset("whatever its age"),
+            about: "How old the file's first record gets before it is put aside.",
+        },
+        Key {
+            name: "keep",
+            kind: Kind::Number(KEEP.0, KEEP.1),
+            unsaid: Unsaid::Default("10"),
+            about: "How many files that were put aside are kept.",
+        },
+        Key {
+            name: "compress",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("true"),
+            about: "Whether they are compressed.",
+        },
+    ],
 };
 
 /// `[credentials.NAME]`.

@@ -22,6 +22,8 @@ pub enum Kind {
     Time,
     /// A whole number, with both ends.
     Number(usize, usize),
+    /// Yes or no.
+    Truth,
     /// A share in percent.
     Percent,
     /// A day or a moment.
@@ -42,6 +44,8 @@ pub enum Kind {
     List(&'static Self),
     /// Names and their values.
     Variables,
+    /// Names and their values, which records show.
+    Labels,
     /// One table.
     Table(&'static Table),
     /// Tables that are called by a name.
@@ -64,6 +68,7 @@ impl Kind {
             Self::Wait => "a time such as \"5s\" or \"500ms\"".to_owned(),
             Self::Time => "a time such as \"10s\" or \"2m\", longer than none".to_owned(),
             Self::Number(least, most) => format!("a number from {least} to {most}"),
+            Self::Truth => "true or false".to_owned(),
             Self::Percent => "a number from 0 to 100, with two decimals at most".to_owned(),
             Self::Moment => "a day such as 2026-12-01, or a moment such as 2026-12-01T08:00:00Z".to_owned(),
             Self::Choice(words) => format!("one of {}", list(words)),
@@ -74,6 +79,7 @@ impl Kind {
             Self::Target(_) => "a string such as \"mirror.example.com/k8s\", or a table with `location`".to_owned(),
             Self::List(item) => format!("a list such as [{}]", item.example()),
             Self::Variables => "a table of strings, such as { REGION = \"eu\" }".to_owned(),
+            Self::Labels => "a table of strings, such as { cluster = \"prod\" }".to_owned(),
             Self::Table(_) => "a table".to_owned(),
             Self::Named(_) => "tables, each under a line `[credentials.NAME]`".to_owned(),
             Self::Tables(_) => "tables, each under a line `[[rules]]`".to_owned(),
@@ -93,11 +99,13 @@ impl Kind {
             | Self::Wait
             | Self::Time
             | Self::Number(..)
+            | Self::Truth
             | Self::Percent
             | Self::Moment
             | Self::Choice(_)
             | Self::List(_)
             | Self::Variables
+            | Self::Labels
             | Self::Table(_)
             | Self::Named(_)
             | Self::Tables(_) => "",

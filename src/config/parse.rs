@@ -5,7 +5,7 @@ use super::kind::Kind;
 use super::mistake::Mistake;
 use super::place::{File, Placed};
 use super::reader::{Fields, Raw, Reader, segment};
-use super::said::{Said, SaidAudit, SaidCredentials, SaidRule, SaidTarget, Variables};
+use super::said::{Said, SaidAudit, SaidCredentials, SaidLabel, SaidRule, SaidTarget, Variables};
 use super::value;
 use crate::rules::Credentials;
 use std::ops::Range;
@@ -55,6 +55,7 @@ fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {
         state: reader.one(top, "state", value::path),
         builtin_rules: reader.many(top, "builtin_rules", value::alias),
         audit: audit(reader, top),
+        labels: labels(reader, top),
         credentials: all_credentials(reader, top),
         rules,
         lacks_rules,
@@ -64,7 +65,31 @@ fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {
 fn audit<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> SaidAudit {
     let Some((table, span)) = reader.table(top, "audit") else { return SaidAudit::default() };
     let audit = &reader.fields("audit", &keys::AUDIT, table, &span);
-    SaidAudit { file: reader.one(audit, "file", value::path) }
+    SaidAudit {
+        file: reader.one(audit, "file", value::path),
+        sync: reader.one(audit, "sync", value::truth),
+        required: reader.one(audit, "required", value::truth),
+        rotate_bytes: reader.one(audit, "rotate_bytes", value::rotate_bytes),
+        rotate_after: reader.one(audit, "rotate_after", value::time),
+        keep: reader.one(audit, "keep", value::keep),
+        compress: reader.one(audit, "compress", value::truth),
+    }
+}
+
+fn labels<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> Vec<SaidLabel> {
+    let Some((table, _)) = reader.table(top, "labels") else { return Vec::new() };
+    let mut all = Vec::new();
+    for (name, raw) in table {
+        let path = format!("labels.{}", segment(name.get_ref()));
+        let most = keys::LONGEST_LABEL.0;
+        if name.get_ref().is_empty() || name.get_ref().len() > most {
+            reader.wrong(&name.span(), path.as_str(), &format!("a label's name has 1 to {most} bytes"));
+        }
+        let Some(value) = reader.value(&path, Kind::Text, raw, value::label) else { continue };
+        let name = Placed { value: name.get_ref().to_string(), place: reader.place(&name.span()) };
+        all.push(SaidLabel { name, value });
+    }
+    all
 }
 
 fn all_credentials<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> Vec<SaidCredentials> {

@@ -25,6 +25,7 @@ pub struct Said {
     pub state: Option<Placed<PathBuf>>,
     pub builtin_rules: Option<List<String>>,
     pub audit: SaidAudit,
+    pub labels: Vec<SaidLabel>,
     pub credentials: Vec<SaidCredentials>,
     pub rules: Vec<SaidRule>,
     /// Whether there are rules besides, of which not even the name could be understood.
@@ -36,6 +37,21 @@ pub struct Said {
 #[expect(missing_docs, reason = "the table of keys explains them")]
 pub struct SaidAudit {
     pub file: Option<Placed<PathBuf>>,
+    pub sync: Option<Placed<bool>>,
+    pub required: Option<Placed<bool>>,
+    pub rotate_bytes: Option<Placed<usize>>,
+    pub rotate_after: Option<Placed<Duration>>,
+    pub keep: Option<Placed<usize>>,
+    pub compress: Option<Placed<bool>>,
+}
+
+/// One of `[labels]`.
+#[derive(Debug)]
+pub struct SaidLabel {
+    /// Its name.
+    pub name: Placed<String>,
+    /// What it says.
+    pub value: Placed<String>,
 }
 
 /// One of `[credentials.NAME]`.
@@ -91,8 +107,8 @@ pub struct SaidTarget {
 // === impl Said ===
 
 impl Said {
-    /// Adds what a later file says: it replaces single keys, and rules and credentials as a whole, by name. A rule keeps
-    /// its turn.
+    /// Adds what a later file says: it replaces single keys and labels, and rules and credentials as a whole, by name. A
+    /// rule keeps its turn.
     pub fn add(&mut self, later: Self) {
         let Self {
             listen,
@@ -104,7 +120,8 @@ impl Said {
             message_limit_bytes,
             state,
             builtin_rules,
-            audit: SaidAudit { file },
+            audit,
+            labels,
             credentials,
             rules,
             lacks_rules,
@@ -118,10 +135,26 @@ impl Said {
         replace(&mut self.message_limit_bytes, message_limit_bytes);
         replace(&mut self.state, state);
         replace(&mut self.builtin_rules, builtin_rules);
-        replace(&mut self.audit.file, file);
+        self.audit.add(audit);
+        replace_by_name(&mut self.labels, labels, |label| &label.name.value);
         replace_by_name(&mut self.credentials, credentials, |source| &source.name.value);
         replace_by_name(&mut self.rules, rules, |rule| &rule.name.value);
         self.lacks_rules |= lacks_rules;
+    }
+}
+
+// === impl SaidAudit ===
+
+impl SaidAudit {
+    fn add(&mut self, later: Self) {
+        let Self { file, sync, required, rotate_bytes, rotate_after, keep, compress } = later;
+        replace(&mut self.file, file);
+        replace(&mut self.sync, sync);
+        replace(&mut self.required, required);
+        replace(&mut self.rotate_bytes, rotate_bytes);
+        replace(&mut self.rotate_after, rotate_after);
+        replace(&mut self.keep, keep);
+        replace(&mut self.compress, compress);
     }
 }
 

@@ -7,8 +7,9 @@ use super::keys;
 use super::page::{Page, list, string, text, time};
 use super::place::Placed;
 use super::reader::segment;
-use super::said::{SaidCredentials, SaidRule};
+use super::said::{SaidAudit, SaidCredentials, SaidRule};
 use super::source::Source;
+use crate::audit::{Rotation, Settings as Audit};
 use crate::credentials::Source as Credential;
 use crate::rules::{Action, Credentials, Rule, Target, builtin};
 use crate::runtime::Endpoint;
@@ -35,8 +36,8 @@ pub fn hash(source: &Source, settings: &Settings) -> String {
 /// All that is not built in.
 fn own(page: &mut Page, source: &Source, settings: &Settings) {
     top(page, source, settings);
-    page.table("[audit]", &keys::AUDIT, None);
-    page.say("file", Some(text(settings.audit.file.display())), source.said.audit.file.as_ref());
+    audit(page, &settings.audit, &source.said.audit);
+    labels(page, source, settings);
     for (name, credential) in &settings.credentials {
         let said = source.said.credentials.iter().find(|said| said.name.value == *name);
         credentials(page, name, credential, said);
@@ -65,6 +66,33 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
     page.say("message_limit_bytes", Some(settings.message_limit.to_string()), said.message_limit_bytes.as_ref());
     page.say("state", Some(text(settings.state.display())), said.state.as_ref());
     page.say("builtin_rules", Some(list(aliases(source))), said.builtin_rules.as_ref());
+    if settings.labels.is_empty() {
+        page.say("labels", None, None::<&Placed<String>>);
+    }
+}
+
+fn audit(page: &mut Page, audit: &Audit, said: &SaidAudit) {
+    let Audit { file, sync, required, rotation: Rotation { bytes, after, keep, compress } } = audit;
+    page.table("[audit]", &keys::AUDIT, None);
+    page.say("file", Some(text(file.display())), said.file.as_ref());
+    page.say("sync", Some(sync.to_string()), said.sync.as_ref());
+    page.say("required", Some(required.to_string()), said.required.as_ref());
+    page.say("rotate_bytes", Some(bytes.to_string()), said.rotate_bytes.as_ref());
+    page.say("rotate_after", after.map(time), said.rotate_after.as_ref());
+    page.say("keep", Some(keep.to_string()), said.keep.as_ref());
+    page.say("compress", Some(compress.to_string()), said.compress.as_ref());
+}
+
+/// What is said of the one node is no matter of how it is configured.
+fn labels(page: &mut Page, source: &Source, settings: &Settings) {
+    if page.is_bare() || settings.labels.is_empty() {
+        return;
+    }
+    page.table("[labels]", &keys::TOP, None);
+    for (name, value) in &settings.labels {
+        let said = source.said.labels.iter().find(|said| said.name.value == *name);
+        page.say(&key(name), Some(string(value)), said.map(|said| &said.value));
+    }
 }
 
 fn credentials(page: &mut Page, name: &str, credential: &Credential, said: Option<&SaidCredentials>) {

@@ -5,7 +5,7 @@ use super::mistake::instead;
 use crate::error::Chain;
 use crate::rules::{Action, Glob, OnFailure, Pattern, Percent, Place};
 use crate::runtime::Address;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -93,7 +93,10 @@ pub(super) fn wait(value: &DeValue<'_>) -> Result<Duration, Wrong> {
         return Err(bare(&number.to_string()));
     }
     let text = text(value)?;
-    let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    // Days and weeks, too: here they are no matter of the calendar.
+    let in_days = || text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    let time = text.parse::<SignedDuration>().or_else(|_no_hours| in_days());
+    let time = time.ok().and_then(|time| Duration::try_from(time).ok());
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     time.ok_or_else(|| if is_number { bare(&text) } else { Wrong::OTHER })
 }
@@ -105,9 +108,43 @@ pub(super) fn time(value: &DeValue<'_>) -> Result<Duration, Wrong> {
 
 /// A number of bytes that a message may have.
 pub(super) fn limit(value: &DeValue<'_>) -> Result<usize, Wrong> {
+    number(value, keys::LIMITS)
+}
+
+/// A number of bytes that a log may have, or 0.
+pub(super) fn rotate_bytes(value: &DeValue<'_>) -> Result<usize, Wrong> {
+    let bytes = number(value, keys::ROTATE_BYTES)?;
+    if (1..keys::LEAST_ROTATE_BYTES).contains(&bytes) {
+        let least = keys::LEAST_ROTATE_BYTES;
+        return Err(Wrong::Sense(format!("that is next to nothing: expected {least} bytes or more, or 0 for never")));
+    }
+    Ok(bytes)
+}
+
+/// A number of files that are kept.
+pub(super) fn keep(value: &DeValue<'_>) -> Result<usize, Wrong> {
+    number(value, keys::KEEP)
+}
+
+fn number(value: &DeValue<'_>, (least, most): (usize, usize)) -> Result<usize, Wrong> {
     let number = value.as_integer().ok_or(Wrong::OTHER)?;
-    let bytes = usize::from_str_radix(number.as_str(), number.radix()).map_err(|_too_large| Wrong::OTHER)?;
-    if (keys::LIMITS.0..=keys::LIMITS.1).contains(&bytes) { Ok(bytes) } else { Err(Wrong::OTHER) }
+    let number = usize::from_str_radix(number.as_str(), number.radix()).map_err(|_too_large| Wrong::OTHER)?;
+    if (least..=most).contains(&number) { Ok(number) } else { Err(Wrong::OTHER) }
+}
+
+/// Yes or no.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, Wrong> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(truth), _) => Ok(truth),
+        (None, Some(word @ ("true" | "false"))) => Err(Wrong::Kind(Some(format!("did you mean {word}?")))),
+        (None, _) => Err(Wrong::OTHER),
+    }
+}
+
+/// What a label says.
+pub(super) fn label(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let (text, most) = (text(value)?, keys::LONGEST_LABEL.1);
+    if text.len() > most { Err(Wrong::Sense(format!("it is longer than {most} bytes"))) } else { Ok(text) }
 }
 
 /// A share in percent.

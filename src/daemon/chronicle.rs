@@ -63,7 +63,7 @@ impl Chronicle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Origin, Settings};
+    use crate::audit::{Origin, Rotation, Settings};
 
     #[tokio::test(start_paused = true)]
     async fn the_log_says_that_the_service_started_lives_and_stopped() {
@@ -77,7 +77,9 @@ mod tests {
             version: "v",
             config: "c".into(),
         };
-        let (log, writer) = Log::start(&Settings { file: file.clone() }, origin, Counter::default()).unwrap();
+        let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
+        let settings = Settings { file: file.clone(), sync: false, required: false, rotation };
+        let (log, writer, _opening) = Log::start(&settings, origin, Counter::default()).unwrap();
         let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
         let lost = Counter::default();
         let chronicle =

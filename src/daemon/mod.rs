@@ -4,6 +4,7 @@ pub mod admin;
 pub mod chronicle;
 pub mod uses;
 
+use crate::audit::file::Opening;
 use crate::audit::record::Start;
 use crate::audit::{Log, Origin, Sighting, Tally, Usage, Writer};
 use crate::clock::Clock;
@@ -20,7 +21,6 @@ use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
 use chronicle::Chronicle;
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,10 +57,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// When it can't start. Once it runs, nothing ends it but a signal.
 pub async fn serve(settings: Settings) -> Result<(), Failed> {
+    let mut reopen = signal(SignalKind::user_defined1())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
     let admin = settings.admin.clone();
-    let Assembled { shared, dialers, writer, chronicle, due } = assemble(settings)?;
+    let Assembled { shared, dialers, writer, chronicle, due, opening, rules } = assemble(settings)?;
+    chronicle.started(Start { rules, repaired: opening.repaired().await });
     let (tasks, keepers, end) = (TaskTracker::new(), TaskTracker::new(), End::default());
     let (runtime, log, tally) = (Arc::clone(&dialers.runtime), shared.audit.clone(), Arc::clone(&shared.tally));
     keepers.spawn(uses::record(due, runtime, log, tally, end.stop.clone()));
@@ -69,6 +71,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
         () = accept(&listener, &dialers, &shared, &tasks, &end) => {}
         () = admin::serve(admin, shared.metrics.clone()) => {}
         () = chronicle.lives() => {}
+        () = reopen_at(&mut reopen, &shared.audit) => {}
         () = either(&mut terminate, &mut interrupt) => {}
     }
     // New clients find no socket, and so try again until the next process is there.
@@ -101,10 +104,15 @@ struct Assembled {
     chronicle: Chronicle,
     /// Images in use, to be recorded.
     due: Receiver<Sighting>,
+    /// What was there of the audit log.
+    opening: Opening,
+    /// How many rules hold.
+    rules: usize,
 }
 
 fn assemble(settings: Settings) -> io::Result<Assembled> {
-    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules, hash } = settings;
+    let Settings { listen, admin, runtime, audit, node, labels, message_limit, state, credentials, rules, hash } =
+        settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
     let dialers = Dialers { image: runtime.image.map(Endpoint::At).map(dialer), runtime: dialer(runtime.runtime) };
     for rule in rules.rules() {
@@ -124,14 +132,14 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         node,
         machine_id: machine::id(),
         boot_id: machine::boot_id(),
-        labels: BTreeMap::new(),
+        labels,
         version: env!("CARGO_PKG_VERSION"),
         config: hash,
     };
-    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
+    let (log, writer, opening) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
     let tally = Arc::new(Tally::new(clock.now()));
     let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), metrics.audit_failures.clone(), clock);
-    chronicle.started(Start { rules: rules.rules().len(), repaired: 0 });
+    let rule_count = rules.rules().len();
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");
@@ -146,7 +154,7 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         health: Health::default(),
         candidates: Candidates::default(),
         audit: log,
-        audit_required: false,
+        audit_required: audit.required,
         tally,
         usage,
         metrics,
@@ -155,7 +163,7 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         message_limit,
         hold: runtime.hold,
     });
-    Ok(Assembled { shared, dialers, writer, chronicle, due })
+    Ok(Assembled { shared, dialers, writer, chronicle, due, opening, rules: rule_count })
 }
 
 /// Places, as a log line has them.
@@ -177,6 +185,16 @@ async fn accept(listener: &Listener, dialers: &Dialers, shared: &Shared, tasks: 
             }
         }
     }
+}
+
+/// Has the audit log opened again at every signal, for who moved it away.
+async fn reopen_at(signal: &mut Signal, audit: &Log) {
+    while signal.recv().await.is_some() {
+        audit.reopen().await;
+        tracing::info!("Reopened the audit log");
+    }
+    // There are no more signals, which is no reason to end.
+    std::future::pending::<()>().await;
 }
 
 /// Waits for what the audit log has taken.

@@ -39,7 +39,10 @@ fn rule(targets: &[&str], on_failure: OnFailure) -> Rule {
 
 fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
     let metrics = Metrics::default();
-    let settings = audit::Settings { file: directory.join("audit.jsonl") };
+    let settings = {
+        let rotation = audit::Rotation { bytes: 0, after: None, keep: 1, compress: false };
+        audit::Settings { file: directory.join("audit.jsonl"), sync: false, required: false, rotation }
+    };
     let origin = audit::Origin {
         node: "n".to_owned(),
         machine_id: None,
@@ -48,7 +51,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         version: "v",
         config: "c".to_owned(),
     };
-    let (audit, _writer) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
+    let (audit, _writer, _) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),

@@ -26,6 +26,8 @@ pub struct Setup {
     settings: String,
     audit: String,
     tables: String,
+    /// Words before its own.
+    within: Vec<String>,
     /// By the name of the file, without its end.
     drop_ins: Vec<(String, String)>,
     flags: Vec<String>,
@@ -46,6 +48,12 @@ impl Setup {
     pub fn settings(mut self, lines: &str) -> Self {
         self.settings.push_str(lines);
         self.settings.push('\n');
+        self
+    }
+
+    /// A command that becomes it in the end, such as one that gives it namespaces of its own.
+    pub fn within(mut self, words: &[&str]) -> Self {
+        self.within.extend(words.iter().map(ToString::to_string));
         self
     }
 
@@ -114,7 +122,7 @@ impl Setup {
 
     fn spawn(self) -> Repoint {
         let file = self.file();
-        let Self { directory, drop_ins, flags, environment, .. } = self;
+        let Self { directory, within, drop_ins, flags, environment, .. } = self;
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("repoint.toml"), file).unwrap();
         for (name, text) in drop_ins {
@@ -123,7 +131,8 @@ impl Setup {
             fs::write(drop_ins.join(format!("{name}.toml")), text).unwrap();
         }
         let log = File::create(directory.join("repoint.log")).unwrap();
-        let mut command = vec![program().display().to_string(), "serve".to_owned()];
+        let mut command = within;
+        command.extend([program().display().to_string(), "serve".to_owned()]);
         command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);
         command.extend(["--listen".to_owned(), format!("unix://{}", directory.join("repoint.sock").display())]);
         command.extend(flags);
@@ -202,6 +211,7 @@ impl Repoint {
             settings: String::new(),
             audit: String::new(),
             tables: String::new(),
+            within: Vec::new(),
             drop_ins: Vec::new(),
             flags: Vec::new(),
             environment: Vec::new(),

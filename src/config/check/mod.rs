@@ -7,9 +7,10 @@ mod warnings;
 
 pub use warnings::warnings;
 
+use super::keys;
 use super::mistake::{Mistake, Mistakes};
 use super::place::Placed;
-use super::said::Said;
+use super::said::{Said, SaidAudit};
 use super::show;
 use super::source::Source;
 use crate::args::Serve;
@@ -17,6 +18,7 @@ use crate::audit;
 use crate::credentials::Source as CredentialSource;
 use crate::rules::Table;
 use crate::runtime::{self, Address, Endpoint};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +35,8 @@ pub struct Settings {
     pub audit: audit::Settings,
     /// The node's name.
     pub node: String,
+    /// What else audit records say of it.
+    pub labels: BTreeMap<String, String>,
     /// The largest message that is read, in bytes.
     pub message_limit: usize,
     /// The directory for what has to outlive a restart.
@@ -49,6 +53,10 @@ pub struct Settings {
 pub const LISTEN: &str = "unix:///run/repoint/repoint.sock";
 /// The audit log.
 pub const AUDIT_FILE: &str = "/var/log/repoint/audit.jsonl";
+/// Some 250,000 records, which compressed take a tenth of that.
+pub const ROTATE_BYTES: u64 = 100 << 20;
+/// With the one that is written, a gibibyte where they are not compressed.
+pub const KEEP: usize = 10;
 /// What has to outlive a restart.
 pub const STATE: &str = "/var/lib/repoint";
 /// What a kubelet accepts of one message; runtimes send it no more.
@@ -88,6 +96,10 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
     // Beside the other one, wherever that is: two that run side by side do not meet.
     let beside = || listen.as_ref().map(|listen| listen.beside("admin.sock"));
     let admin = said.admin.as_ref().map(|admin| admin.value.clone()).or_else(beside);
+    if let Some(more) = said.labels.get(keys::MOST_LABELS) {
+        let what = format!("there are more than {} labels", keys::MOST_LABELS);
+        mistakes.push(Mistake::at_key(more.name.place.clone(), "labels", what));
+    }
     let credentials = credentials::sources(&said.credentials, &mut mistakes);
     let rules = rules::table(source, &mut mistakes);
     let address = |found: Option<Socket<'_>>| found.map(|(address, _)| address);
@@ -104,6 +116,7 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
                 },
                 audit: audit_settings(said),
                 node: said.node.as_ref().map_or_else(hostname, |node| node.value.clone()),
+                labels: labels(said),
                 message_limit: said.message_limit_bytes.as_ref().map_or(MESSAGE_LIMIT, |limit| limit.value),
                 state: said.state.as_ref().map_or_else(|| STATE.into(), |state| state.value.clone()),
                 credentials,
@@ -137,8 +150,22 @@ fn hashed(source: &Source, settings: Settings) -> Settings {
 }
 
 fn audit_settings(said: &Said) -> audit::Settings {
-    let file = said.audit.file.as_ref().map_or_else(|| AUDIT_FILE.into(), |file| file.value.clone());
-    audit::Settings { file }
+    let SaidAudit { file, sync, required, rotate_bytes, rotate_after, keep, compress } = &said.audit;
+    audit::Settings {
+        file: file.as_ref().map_or_else(|| AUDIT_FILE.into(), |file| file.value.clone()),
+        sync: sync.as_ref().is_some_and(|sync| sync.value),
+        required: required.as_ref().is_some_and(|required| required.value),
+        rotation: audit::Rotation {
+            bytes: rotate_bytes.as_ref().map_or(ROTATE_BYTES, |bytes| bytes.value as u64),
+            after: rotate_after.as_ref().map(|after| after.value),
+            keep: keep.as_ref().map_or(KEEP, |keep| keep.value),
+            compress: compress.as_ref().is_none_or(|compress| compress.value),
+        },
+    }
+}
+
+fn labels(said: &Said) -> BTreeMap<String, String> {
+    said.labels.iter().map(|label| (label.name.value.clone(), label.value.value.clone())).collect()
 }
 
 fn hostname() -> String {

@@ -4,7 +4,7 @@ use super::{Settings, files};
 use crate::config::mistake::Mistake;
 use crate::config::place::Placed;
 use crate::config::reader::segment;
-use crate::config::said::{List, SaidRule};
+use crate::config::said::{List, SaidAudit, SaidRule};
 use crate::config::source::Source;
 use crate::rules::{Credentials, Pattern};
 
@@ -17,6 +17,16 @@ pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
         if !targets().any(|target| matches!(&target.credentials, Credentials::Source(used) if used == name)) {
             let key = format!("credentials.{}", segment(name));
             warnings.push(Mistake::at_key(said.name.place.clone(), key, "no target uses it"));
+        }
+    }
+    if settings.audit.rotation.is_never() {
+        let SaidAudit { keep, compress, .. } = &source.said.audit;
+        let about_rotation = [
+            ("audit.keep", keep.as_ref().map(|said| &said.place)),
+            ("audit.compress", compress.as_ref().map(|said| &said.place)),
+        ];
+        for (key, place) in about_rotation.into_iter().filter_map(|(key, place)| Some((key, place?))) {
+            warnings.push(Mistake::at_key(place.clone(), key, "it has no effect: the audit log is never rotated"));
         }
     }
     for said in &source.said.rules {

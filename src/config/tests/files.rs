@@ -39,10 +39,13 @@ fn rule(name: &str, pattern: &str, target: &str) -> String {
 #[test]
 fn drop_ins_go_before_the_file_in_the_order_of_their_names() {
     let directory = directory(&[
-        ("repoint.toml", "node = \"main\"\nruntime_wait = \"1s\"\nstate = \"/main\"\n[audit]\nfile = \"/main\""),
+        (
+            "repoint.toml",
+            "node = \"main\"\nruntime_wait = \"1s\"\nstate = \"/main\"\n[audit]\nfile = \"/main\"\n[labels]\ncluster = \"prod\"\npool = \"main\"",
+        ),
         ("repoint.d/20-b.toml", "node = \"b\""),
         ("repoint.d/10-a.toml", "node = \"a\"\nruntime_wait = \"2s\"\n[audit]\nfile = \"/a\""),
-        ("repoint.d/9.toml", "state = \"/nine\""),
+        ("repoint.d/9.toml", "state = \"/nine\"\n[labels]\npool = \"a\""),
         ("repoint.d/B.toml", "message_limit_bytes = 5"),
     ]);
     let settings = holds(&directory);
@@ -50,6 +53,8 @@ fn drop_ins_go_before_the_file_in_the_order_of_their_names() {
     assert_eq!(settings.runtime.hold.as_secs(), 2);
     assert_eq!((settings.audit.file.as_path(), settings.state.as_path()), (Path::new("/a"), Path::new("/nine")));
     assert_eq!(settings.message_limit, 5);
+    let labels: Vec<_> = settings.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(labels, [("cluster", "prod"), ("pool", "a")]);
     let names: Vec<_> = loaded(&directory).drop_ins.iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["10-a.toml", "20-b.toml", "9.toml", "B.toml"]);
 }

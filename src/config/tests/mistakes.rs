@@ -7,7 +7,10 @@ fn a_misspelt_key_is_told_with_line_column_and_what_was_meant() {
     let told = mistake("listen = \"/run/a.sock\"\n[audit]\n  fil = \"/x\"\n");
     assert_eq!(told, "/c.toml:3:3: `audit.fil`: there is no such key; did you mean `file`?");
     let told = mistake("[audit]\ncolour = 1");
-    assert_eq!(told, "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`");
+    assert_eq!(
+        told,
+        "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`, `sync`, `required`, `rotate_bytes`, `rotate_after`, `keep` and `compress`"
+    );
     let told = mistake("[audit]\nnode = \"x\"");
     assert!(told.ends_with("it belongs at the top of a file, before the first `[table]`"), "{told}");
     // Of a rule, it is its targets that have these.
@@ -34,6 +37,40 @@ fn a_wrong_type_is_told_with_its_key() {
     assert_eq!(told, "/c.toml:1:1: `rules.a.targets`: expected at least one registry, for a rule that rewrites");
     let told = mistake("[rules]\nname = \"a\"");
     assert_eq!(told, "/c.toml:1:1: `rules`: expected tables, each under a line `[[rules]]`, found a table");
+}
+
+#[test]
+fn an_audit_log_that_would_keep_next_to_nothing_is_a_mistake() {
+    for (key, expected) in [
+        ("rotate_bytes = 100", "that is next to nothing: expected 65536 bytes or more, or 0 for never"),
+        ("rotate_bytes = -1", "expected a number from 0 to 2147483648, found the integer -1"),
+        (
+            "rotate_after = \"0s\"",
+            "expected a time such as \"10s\" or \"2m\", longer than none, found the string \"0s\"",
+        ),
+        (
+            "rotate_after = 7",
+            "expected a time such as \"10s\" or \"2m\", longer than none, found the integer 7; did you mean \"7s\"?",
+        ),
+        ("keep = 0", "expected a number from 1 to 10000, found the integer 0"),
+        ("compress = \"true\"", "expected true or false, found the string \"true\"; did you mean true?"),
+        ("sync = 1", "expected true or false, found the integer 1"),
+    ] {
+        let name = key.split(' ').next().unwrap();
+        let column = name.len() + 4;
+        assert_eq!(mistake(&format!("[audit]\n{key}")), format!("/c.toml:2:{column}: `audit.{name}`: {expected}"));
+    }
+}
+
+#[test]
+fn labels_are_few_and_short() {
+    let many: String = (0..33).map(|number| format!("l{number:02} = \"\"\n")).collect();
+    assert_eq!(mistake(&format!("[labels]\n{many}")), "/c.toml:34:1: `labels`: there are more than 32 labels");
+    let long = "x".repeat(257);
+    assert_eq!(mistake(&format!("[labels]\na = \"{long}\"")), "/c.toml:2:5: `labels.a`: it is longer than 256 bytes");
+    assert_eq!(mistake("[labels]\n\"\" = \"x\""), "/c.toml:2:1: `labels.\"\"`: a label's name has 1 to 63 bytes");
+    assert_eq!(mistake("[labels]\na = 5"), "/c.toml:2:5: `labels.a`: expected a string, found the integer 5");
+    assert!(mistake("labels = \"x\"").contains("expected a table of strings, such as { cluster = \"prod\" }"));
 }
 
 #[test]

@@ -31,13 +31,14 @@ fn mistake(text: &str) -> String {
 /// Settings, as far as two of the same configuration are the same. (A table's index has no order.)
 fn held(settings: &Settings) -> String {
     // A default that is said is said, for the hash, which says nothing of what holds.
-    let Settings { listen, admin, runtime, audit, node, message_limit, state, credentials, rules, hash: _ } = settings;
+    let Settings { listen, admin, runtime, audit, node, labels, message_limit, state, credentials, rules, hash: _ } =
+        settings;
     let env = |source: &credentials::Source| match source {
         credentials::Source::Provider { env, .. } => env.clone(),
         credentials::Source::DockerConfig { .. } | credentials::Source::Systemd { .. } => Vec::new(),
     };
     let env: Vec<_> = credentials.iter().map(|(_, source)| env(source)).collect();
-    let own = (listen, admin, runtime, audit, node, message_limit, state, credentials, env);
+    let own = (listen, admin, runtime, audit, node, labels, message_limit, state, credentials, env);
     format!("{own:#?} {:#?} {:#?}", rules.rules(), rules.replaced())
 }
 
@@ -240,12 +241,46 @@ fn what_is_right_and_was_perhaps_not_meant_is_a_warning() {
 }
 
 #[test]
+fn a_log_that_is_never_rotated_has_nothing_to_keep() {
+    let warnings = |text: &str| {
+        let source = Source::of("/c.toml", text.as_bytes());
+        warnings(&source, &settings(&Serve::default(), &source).unwrap()).len()
+    };
+    assert_eq!(warnings("[audit]\nrotate_bytes = 0\nkeep = 5\ncompress = true\n"), 2);
+    assert_eq!(warnings("[audit]\nrotate_bytes = 0\nrotate_after = \"1d\"\nkeep = 5\n"), 0);
+}
+
+#[test]
+fn what_is_said_of_the_audit_log_holds() {
+    let text = r#"
+[audit]
+sync = true
+required = true
+rotate_bytes = 0
+rotate_after = "7d"
+keep = 1
+compress = false
+[labels]
+cluster = "prod"
+"node image" = ""
+"#;
+    let settings = checked(text).unwrap();
+    let after = Some(Duration::from_secs(7 * 24 * 3600));
+    let rotation = crate::audit::Rotation { bytes: 0, after, keep: 1, compress: false };
+    assert_eq!((settings.audit.sync, settings.audit.required, settings.audit.rotation), (true, true, rotation));
+    let labels: Vec<_> = settings.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(labels, [("cluster", "prod"), ("node image", "")]);
+}
+
+#[test]
 fn nodes_with_one_configuration_have_one_hash_however_it_is_cut_and_whatever_they_are_called() {
     let hash = |text: &str| checked(text).unwrap().hash;
     let rule = "[[rules]]\nname = \"a\"\nmatch = [\"old.example\"]\ntargets = [\"new.example\"]\n";
     let one = hash(&format!("runtime_wait = \"3s\"\n{rule}"));
     assert_eq!(one.len(), 12);
     assert_eq!(hash(&format!("# A remark.\nnode = \"n7\"\nruntime_wait=\"3s\"\n\n{rule}")), one);
+    assert_eq!(hash(&format!("runtime_wait = \"3s\"\n[labels]\ncluster = \"prod\"\n{rule}")), one);
+    assert_ne!(hash(&format!("runtime_wait = \"3s\"\n[audit]\nsync = true\n{rule}")), one);
     assert_ne!(hash(&format!("runtime_wait = \"4s\"\n{rule}")), one);
     assert_ne!(hash(&format!("runtime_wait = \"3s\"\n{}", rule.replace("new", "newer"))), one);
 }

@@ -13,6 +13,15 @@ message_limit_bytes = 77
 builtin_rules = ["k8s.gcr.io", "gcr.io/google-containers", "coredns/coredns"]
 [audit]
 file = "/a b/c"
+sync = true
+required = true
+rotate_bytes = 65536
+rotate_after = "1w 12h"
+keep = 7
+compress = false
+[labels]
+cluster = "a\u001bb"
+"a b" = ""
 [credentials."a b"]
 docker_config = "/d.json"
 timeout = "1m 30s"
@@ -70,11 +79,15 @@ fn every_value_that_is_shown_has_its_origin() {
         "admin = \"unix:///run/admin.sock\" # default: admin.sock, beside `listen`",
         "state = \"/var/lib/repoint\" # default",
         "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:5",
-        "[credentials.\"a b\"] # /c.toml:11",
-        "timeout = \"1m 30s\" # /c.toml:13",
-        "percent = 0.05 # /c.toml:26",
-        "from = 2026-12-01T07:00:00.25Z # /c.toml:27",
-        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:28",
+        "[credentials.\"a b\"] # /c.toml:20",
+        "timeout = \"1m 30s\" # /c.toml:22",
+        "percent = 0.05 # /c.toml:35",
+        "from = 2026-12-01T07:00:00.25Z # /c.toml:36",
+        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:37",
+        "sync = true # /c.toml:11",
+        "rotate_after = \"180h\" # /c.toml:14",
+        "cluster = \"a\\U0000001Bb\" # /c.toml:18",
+        "\"a b\" = \"\" # /c.toml:19",
         "# built-in rule `k8s.gcr.io`",
         "# it stands back from `k8s.gcr.io`, for the rule `mi\\rror`",
         "#name = \"google-containers\" # built-in rule `gcr.io/google-containers`",
@@ -88,6 +101,7 @@ fn every_value_that_is_shown_has_its_origin() {
     }
     let bare = shown("");
     assert!(bare.contains("# `runtime` is not set: whichever of the usual sockets answers\n"), "{bare}");
+    assert!(bare.contains("# `labels` is not set: none\n") && bare.contains("keep = 10 # default\n"), "{bare}");
 }
 
 #[test]

@@ -17,6 +17,11 @@ fn lines() -> impl Strategy<Value = String> {
         "builtin_rules",
         "audit",
         "file",
+        "sync",
+        "rotate_bytes",
+        "rotate_after",
+        "keep",
+        "labels",
         "credentials",
         "docker_config",
         "provider",
@@ -40,6 +45,8 @@ fn lines() -> impl Strategy<Value = String> {
         "\"\"",
         "credentials.a.systemd",
         "audit.file",
+        "labels.a",
+        "labels.\"\"",
         "\"\\u001b\"",
     ]);
     let values = prop::sample::select(vec![
@@ -71,6 +78,7 @@ fn lines() -> impl Strategy<Value = String> {
     ]);
     let headers = prop::sample::select(vec![
         "[audit]",
+        "[labels]",
         "[credentials.a]",
         "[credentials.none]",
         "[credentials]",
