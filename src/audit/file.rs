@@ -1,6 +1,7 @@
 //! The file, and the one thread that writes it.
 
 use super::record::{Origin, Record};
+use super::sink::Sinks;
 use crate::error::Chain;
 use prometheus_client::metrics::counter::Counter;
 use std::fs::{File, OpenOptions};
@@ -16,6 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 pub struct Settings {
     /// The file. Its directory is made where it is missing.
     pub file: PathBuf,
+    /// Whether systemd's journal is told as well.
+    pub journald: bool,
+    /// Whether standard output is told as well.
+    pub stdout: bool,
 }
 
 /// The way to the log: cheap to clone, and the log ends when the last one is gone.
@@ -73,6 +78,7 @@ struct Open {
     origin: Origin,
     /// The number of the last record.
     number: u64,
+    sinks: Sinks,
 }
 
 /// Records that may wait for the disk. As many calls as a busy node has in flight; beyond that callers wait.
@@ -89,9 +95,9 @@ impl Log {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(settings: &Settings, origin: Origin, failures: Counter) -> io::Result<(Self, Writer)> {
+    pub fn start(settings: &Settings, origin: Origin, failures: Counter, sinks: Sinks) -> io::Result<(Self, Writer)> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let open = Open { path: settings.file.clone(), file: None, origin, number: 0 };
+        let open = Open { path: settings.file.clone(), file: None, origin, number: 0, sinks };
         let counter = failures.clone();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || write(open, jobs, &counter))?;
         Ok((Self { queue, failures }, Writer(thread)))
@@ -175,7 +181,10 @@ impl Open {
     fn append(&mut self, record: &Record) -> Result<(), Unwritten> {
         self.number = self.number.saturating_add(1);
         let line = record.line(&self.origin, self.number).map_err(Unwritten::Encoding)?;
-        self.write(&line).map_err(|error| Unwritten::File { path: self.path.clone(), error })
+        let written = self.write(&line);
+        // Also where the file could not take it: then there is at least one place that has it.
+        self.sinks.hand(record, self.number, &line);
+        written.map_err(|error| Unwritten::File { path: self.path.clone(), error })
     }
 
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
@@ -256,6 +265,11 @@ mod tests {
         }
     }
 
+    fn start(file: &Path, failures: Counter) -> io::Result<(Log, Writer)> {
+        let settings = Settings { file: file.to_owned(), journald: false, stdout: false };
+        Log::start(&settings, origin(), failures, Sinks::default())
+    }
+
     fn images(path: &Path) -> Vec<String> {
         let text = std::fs::read_to_string(path).unwrap();
         text.lines()
@@ -267,7 +281,7 @@ mod tests {
     async fn a_record_is_in_the_file_when_its_ticket_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("missing/audit.jsonl");
-        let (log, writer) = Log::start(&Settings { file: file.clone() }, origin(), Counter::default()).unwrap();
+        let (log, writer) = start(&file, Counter::default()).unwrap();
         log.take(record("a")).await.unwrap().written().await.unwrap();
         assert_eq!(images(&file), ["a"]);
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0, "wider than 0640");
@@ -281,7 +295,7 @@ mod tests {
     async fn a_file_that_was_moved_away_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("audit.jsonl");
-        let (log, _writer) = Log::start(&Settings { file: file.clone() }, origin(), Counter::default()).unwrap();
+        let (log, _writer) = start(&file, Counter::default()).unwrap();
         log.take(record("a")).await.unwrap().written().await.unwrap();
         std::fs::rename(&file, dir.path().join("old")).unwrap();
         log.take(record("b")).await.unwrap().written().await.unwrap();
@@ -295,7 +309,7 @@ mod tests {
         let file = dir.path().join("audit.jsonl");
         std::fs::create_dir(&file).unwrap();
         let failures = Counter::default();
-        let (log, _writer) = Log::start(&Settings { file: file.clone() }, origin(), failures.clone()).unwrap();
+        let (log, _writer) = start(&file, failures.clone()).unwrap();
         let error = log.take(record("a")).await.unwrap().written().await.unwrap_err();
         assert!(Chain(&error).to_string().contains(file.to_str().unwrap()), "{}", Chain(&error));
         assert_eq!(failures.get(), 1);

@@ -8,6 +8,8 @@
 
 pub mod file;
 pub mod record;
+pub mod sink;
 
 pub use file::{Log, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};
+pub use sink::Sinks;

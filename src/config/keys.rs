@@ -130,12 +130,26 @@ pub const TOP: Table = Table {
 pub const AUDIT: Table = Table {
     at: "in `[audit]`",
     one_of: NOTHING,
-    keys: &[Key {
-        name: "file",
-        kind: Kind::Path,
-        unsaid: Unsaid::Default("\"/var/log/repoint/audit.jsonl\""),
-        about: "Where the records go, one line of JSON each.",
-    }],
+    keys: &[
+        Key {
+            name: "file",
+            kind: Kind::Path,
+            unsaid: Unsaid::Default("\"/var/log/repoint/audit.jsonl\""),
+            about: "Where the records go, one line of JSON each.",
+        },
+        Key {
+            name: "journald",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether they go to systemd's journal as well, with fields to search by.",
+        },
+        Key {
+            name: "stdout",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether they go to standard output as well, as in the file.",
+        },
+    ],
 };
 
 /// `[credentials.NAME]`.

@@ -22,6 +22,8 @@ pub enum Kind {
     Time,
     /// A whole number, with both ends.
     Number(usize, usize),
+    /// Yes or no.
+    Truth,
     /// A share in percent.
     Percent,
     /// A day or a moment.
@@ -64,6 +66,7 @@ impl Kind {
             Self::Wait => "a time such as \"5s\" or \"500ms\"".to_owned(),
             Self::Time => "a time such as \"10s\" or \"2m\", longer than none".to_owned(),
             Self::Number(least, most) => format!("a number from {least} to {most}"),
+            Self::Truth => "true or false".to_owned(),
             Self::Percent => "a number from 0 to 100, with two decimals at most".to_owned(),
             Self::Moment => "a day such as 2026-12-01, or a moment such as 2026-12-01T08:00:00Z".to_owned(),
             Self::Choice(words) => format!("one of {}", list(words)),
@@ -93,6 +96,7 @@ impl Kind {
             | Self::Wait
             | Self::Time
             | Self::Number(..)
+            | Self::Truth
             | Self::Percent
             | Self::Moment
             | Self::Choice(_)

@@ -64,7 +64,11 @@ fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {
 fn audit<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> SaidAudit {
     let Some((table, span)) = reader.table(top, "audit") else { return SaidAudit::default() };
     let audit = &reader.fields("audit", &keys::AUDIT, table, &span);
-    SaidAudit { file: reader.one(audit, "file", value::path) }
+    SaidAudit {
+        file: reader.one(audit, "file", value::path),
+        journald: reader.one(audit, "journald", value::truth),
+        stdout: reader.one(audit, "stdout", value::truth),
+    }
 }
 
 fn all_credentials<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> Vec<SaidCredentials> {

@@ -36,6 +36,8 @@ pub struct Said {
 #[expect(missing_docs, reason = "the table of keys explains them")]
 pub struct SaidAudit {
     pub file: Option<Placed<PathBuf>>,
+    pub journald: Option<Placed<bool>>,
+    pub stdout: Option<Placed<bool>>,
 }
 
 /// One of `[credentials.NAME]`.
@@ -104,7 +106,7 @@ impl Said {
             message_limit_bytes,
             state,
             builtin_rules,
-            audit: SaidAudit { file },
+            audit: SaidAudit { file, journald, stdout },
             credentials,
             rules,
             lacks_rules,
@@ -119,6 +121,8 @@ impl Said {
         replace(&mut self.state, state);
         replace(&mut self.builtin_rules, builtin_rules);
         replace(&mut self.audit.file, file);
+        replace(&mut self.audit.journald, journald);
+        replace(&mut self.audit.stdout, stdout);
         replace_by_name(&mut self.credentials, credentials, |source| &source.name.value);
         replace_by_name(&mut self.rules, rules, |rule| &rule.name.value);
         self.lacks_rules |= lacks_rules;

@@ -54,6 +54,7 @@ fn kind(kind: Kind) -> Map<String, Value> {
         Kind::Path => json!({ "type": "string", "pattern": "^/" }),
         Kind::Wait | Kind::Time => json!({ "type": "string", "examples": ["500ms", "5s", "2m", "12h"] }),
         Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Truth => json!({ "type": "boolean" }),
         Kind::Percent => json!({ "type": "number", "minimum": 0, "maximum": 100 }),
         Kind::Moment => json!({ "type": "string", "pattern": MOMENT }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),

@@ -35,8 +35,7 @@ pub fn hash(source: &Source, settings: &Settings) -> String {
 /// All that is not built in.
 fn own(page: &mut Page, source: &Source, settings: &Settings) {
     top(page, source, settings);
-    page.table("[audit]", &keys::AUDIT, None);
-    page.say("file", Some(text(settings.audit.file.display())), source.said.audit.file.as_ref());
+    audit(page, source, settings);
     for (name, credential) in &settings.credentials {
         let said = source.said.credentials.iter().find(|said| said.name.value == *name);
         credentials(page, name, credential, said);
@@ -65,6 +64,14 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
     page.say("message_limit_bytes", Some(settings.message_limit.to_string()), said.message_limit_bytes.as_ref());
     page.say("state", Some(text(settings.state.display())), said.state.as_ref());
     page.say("builtin_rules", Some(list(aliases(source))), said.builtin_rules.as_ref());
+}
+
+fn audit(page: &mut Page, source: &Source, settings: &Settings) {
+    let (said, held) = (&source.said.audit, &settings.audit);
+    page.table("[audit]", &keys::AUDIT, None);
+    page.say("file", Some(text(held.file.display())), said.file.as_ref());
+    page.say("journald", Some(held.journald.to_string()), said.journald.as_ref());
+    page.say("stdout", Some(held.stdout.to_string()), said.stdout.as_ref());
 }
 
 fn credentials(page: &mut Page, name: &str, credential: &Credential, said: Option<&SaidCredentials>) {

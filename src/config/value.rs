@@ -107,6 +107,12 @@ pub(super) fn limit(value: &DeValue<'_>) -> Result<usize, Wrong> {
     if (keys::LIMITS.0..=keys::LIMITS.1).contains(&bytes) { Ok(bytes) } else { Err(Wrong::OTHER) }
 }
 
+/// Yes or no.
+pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, Wrong> {
+    let hint = |text: &str| matches!(text, "true" | "false").then(|| format!("did you mean {text}, without quotes?"));
+    value.as_bool().ok_or_else(|| Wrong::Kind(value.as_str().and_then(hint)))
+}
+
 /// A share in percent.
 pub(super) fn percent(value: &DeValue<'_>) -> Result<Percent, Wrong> {
     let number = match value {

@@ -2,7 +2,7 @@
 
 pub mod admin;
 
-use crate::audit::{Log, Origin, Writer};
+use crate::audit::{Log, Origin, Sinks, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::Store;
@@ -105,7 +105,8 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         version: env!("CARGO_PKG_VERSION"),
         config: hash,
     };
-    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
+    let sinks = Sinks::open(&audit, &metrics.sink_failures)?;
+    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone(), sinks)?;
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");

@@ -39,7 +39,7 @@ fn rule(targets: &[&str], on_failure: OnFailure) -> Rule {
 
 fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
     let metrics = Metrics::default();
-    let settings = audit::Settings { file: directory.join("audit.jsonl") };
+    let settings = audit::Settings { file: directory.join("audit.jsonl"), journald: false, stdout: false };
     let origin = audit::Origin {
         node: "n".to_owned(),
         machine_id: None,
@@ -48,7 +48,8 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         version: "v",
         config: "c".to_owned(),
     };
-    let (audit, _writer) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
+    let (audit, _writer) =
+        audit::Log::start(&settings, origin, metrics.audit_failures.clone(), audit::Sinks::default()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),

@@ -137,7 +137,9 @@ fn hashed(source: &Source, settings: Settings) -> Settings {
 
 fn audit_settings(said: &Said) -> audit::Settings {
     let file = said.audit.file.as_ref().map_or_else(|| AUDIT_FILE.into(), |file| file.value.clone());
-    audit::Settings { file }
+    let is_wanted = |said: Option<&Placed<bool>>| said.is_some_and(|said| said.value);
+    let (journald, stdout) = (is_wanted(said.audit.journald.as_ref()), is_wanted(said.audit.stdout.as_ref()));
+    audit::Settings { file, journald, stdout }
 }
 
 fn hostname() -> String {

@@ -7,7 +7,7 @@ fn a_misspelt_key_is_told_with_line_column_and_what_was_meant() {
     let told = mistake("listen = \"/run/a.sock\"\n[audit]\n  fil = \"/x\"\n");
     assert_eq!(told, "/c.toml:3:3: `audit.fil`: there is no such key; did you mean `file`?");
     let told = mistake("[audit]\ncolour = 1");
-    assert_eq!(told, "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`");
+    assert_eq!(told, "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`, `journald` and `stdout`");
     let told = mistake("[audit]\nnode = \"x\"");
     assert!(told.ends_with("it belongs at the top of a file, before the first `[table]`"), "{told}");
 }

@@ -13,6 +13,8 @@ message_limit_bytes = 77
 builtin_rules = ["k8s.gcr.io", "gcr.io/google-containers", "coredns/coredns"]
 [audit]
 file = "/a b/c"
+journald = true
+stdout = true
 [credentials."a b"]
 docker_config = "/d.json"
 timeout = "1m 30s"
@@ -70,11 +72,12 @@ fn every_value_that_is_shown_has_its_origin() {
         "admin = \"unix:///run/admin.sock\" # default: admin.sock, beside `listen`",
         "state = \"/var/lib/repoint\" # default",
         "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:5",
-        "[credentials.\"a b\"] # /c.toml:11",
-        "timeout = \"1m 30s\" # /c.toml:13",
-        "percent = 0.05 # /c.toml:26",
-        "from = 2026-12-01T07:00:00.25Z # /c.toml:27",
-        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:28",
+        "journald = true # /c.toml:11",
+        "[credentials.\"a b\"] # /c.toml:13",
+        "timeout = \"1m 30s\" # /c.toml:15",
+        "percent = 0.05 # /c.toml:28",
+        "from = 2026-12-01T07:00:00.25Z # /c.toml:29",
+        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:30",
         "# built-in rule `k8s.gcr.io`",
         "# it stands back from `k8s.gcr.io`, for the rule `mi\\rror`",
         "#name = \"google-containers\" # built-in rule `gcr.io/google-containers`",

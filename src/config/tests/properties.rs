@@ -17,6 +17,8 @@ fn lines() -> impl Strategy<Value = String> {
         "builtin_rules",
         "audit",
         "file",
+        "journald",
+        "stdout",
         "credentials",
         "docker_config",
         "provider",
