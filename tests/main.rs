@@ -40,6 +40,8 @@ mod rounds;
 mod scope;
 // The runtime that misbehaves on demand is itself tested.
 mod standin;
+// Other places that records go to: a real journal, and standard output.
+mod sinks;
 // Bad input, and the ways of starting and stopping.
 mod startup;
 // Rules explained, and said in others' words.

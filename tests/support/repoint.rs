@@ -29,6 +29,9 @@ pub struct Setup {
     drop_ins: Vec<(String, String)>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
+    stdout: Stdio,
+    /// A process whose mounts it sees instead of the test's.
+    within: Option<u32>,
 }
 
 /// What a run came to that ended by itself.
@@ -72,6 +75,18 @@ impl Setup {
         self
     }
 
+    /// Where its standard output goes.
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = stdout.into();
+        self
+    }
+
+    /// With the mounts that this process sees.
+    pub fn within(mut self, process: u32) -> Self {
+        self.within = Some(process);
+        self
+    }
+
     pub fn flag(mut self, name: &str, value: &Path) -> Self {
         self.flags.extend([name.to_owned(), format!("unix://{}", value.display())]);
         self
@@ -106,7 +121,7 @@ impl Setup {
 
     fn spawn(self) -> Repoint {
         let file = self.file();
-        let Self { directory, drop_ins, flags, environment, .. } = self;
+        let Self { directory, drop_ins, flags, environment, stdout, within, .. } = self;
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("repoint.toml"), file).unwrap();
         for (name, text) in drop_ins {
@@ -115,7 +130,13 @@ impl Setup {
             fs::write(drop_ins.join(format!("{name}.toml")), text).unwrap();
         }
         let log = File::create(directory.join("repoint.log")).unwrap();
-        let mut command = vec![program().display().to_string(), "serve".to_owned()];
+        let mut command = Vec::new();
+        if let Some(process) = within {
+            // It becomes the program, which so has the id of the child.
+            command.extend(["nsenter", "--mount", "--target"].map(str::to_owned));
+            command.extend([process.to_string(), "--".to_owned()]);
+        }
+        command.extend([program().display().to_string(), "serve".to_owned()]);
         command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);
         command.extend(["--listen".to_owned(), format!("unix://{}", directory.join("repoint.sock").display())]);
         command.extend(flags);
@@ -124,7 +145,7 @@ impl Setup {
             .env("RUST_LOG", "info,repoint=debug")
             .envs(environment)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not run: {error}", command[0]));
@@ -196,6 +217,8 @@ impl Repoint {
             drop_ins: Vec::new(),
             flags: Vec::new(),
             environment: Vec::new(),
+            stdout: Stdio::null(),
+            within: None,
         }
     }
 
