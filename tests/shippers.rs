@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 const PLACE: &str = "/var/lib/repoint-shipper";
 
+/// The log, with what logrotate puts aside, and what repoint does.
+const FILES: [&str; 2] = ["/var/log/repoint/audit.jsonl*", "/var/log/repoint/audit-*.jsonl"];
+
 /// More than a record of names of 4096 bytes each.
 const LONGEST: usize = MOST_PODS * 3 * (4096 + 64);
 
@@ -38,10 +41,16 @@ fn read(name: &str) -> Option<Value> {
 }
 
 #[test]
+fn the_log_is_where_the_files_look_for_it() {
+    assert_eq!(FILES[0].strip_suffix('*'), Some(AUDIT_FILE));
+    assert_eq!(FILES[1].replace("-*", ""), AUDIT_FILE);
+}
+
+#[test]
 fn vector_reads_the_log_from_its_start_and_keeps_its_place() {
     let Some(file) = read("vector.yaml") else { return };
     let source = &file["sources"]["repoint"];
-    assert_eq!(source["include"], json!([format!("{AUDIT_FILE}*")]));
+    assert_eq!(source["include"], json!(FILES));
     assert_eq!(source["exclude"], json!(["/var/log/repoint/*.gz*", "/var/log/repoint/*.zst*"]));
     assert_eq!((&source["data_dir"], &source["read_from"]), (&json!(PLACE), &json!("beginning")));
     assert!(source["max_line_bytes"].as_u64().unwrap() > LONGEST as u64);
@@ -54,7 +63,7 @@ fn vector_reads_the_log_from_its_start_and_keeps_its_place() {
 fn fluent_bit_reads_the_log_from_its_start_and_keeps_its_place() {
     let Some(file) = read("fluent-bit.yaml") else { return };
     let [input] = &file["pipeline"]["inputs"].as_array().unwrap()[..] else { panic!("{file}") };
-    assert_eq!(input["path"], format!("{AUDIT_FILE}*"));
+    assert_eq!(input["path"], FILES.join(","));
     assert_eq!(input["exclude_path"], "*.gz*,*.zst*");
     assert!(input["db"].as_str().unwrap().starts_with(PLACE));
     assert_eq!((&input["read_from_head"], &input["skip_long_lines"]), (&json!(true), &json!(true)));
@@ -69,7 +78,7 @@ fn fluent_bit_reads_the_log_from_its_start_and_keeps_its_place() {
 fn the_collector_reads_the_log_from_its_start_and_keeps_its_place() {
     let Some(file) = read("otel-collector.yaml") else { return };
     let receiver = &file["receivers"]["file_log/repoint"];
-    assert_eq!(receiver["include"], json!([format!("{AUDIT_FILE}*")]));
+    assert_eq!(receiver["include"], json!(FILES));
     assert_eq!(receiver["exclude"], json!(["/var/log/repoint/*.gz*", "/var/log/repoint/*.zst*"]));
     assert_eq!(receiver["start_at"], "beginning");
     let mebibytes: usize = receiver["max_log_size"].as_str().unwrap().strip_suffix("MiB").unwrap().parse().unwrap();

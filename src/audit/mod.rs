@@ -7,9 +7,14 @@
 //! is cancelled while its record is being written can't tear a line.
 
 pub mod file;
+pub mod freeze;
 pub mod record;
 pub mod sink;
+pub mod tally;
+pub mod usage;
 
 pub use file::{Log, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};
 pub use sink::Sinks;
+pub use tally::Tally;
+pub use usage::{Sighting, Usage};

@@ -53,9 +53,12 @@ pub(super) fn found(value: &DeValue<'_>) -> String {
     }
 }
 
-/// Any text.
+/// Any text. It becomes a path, an argument, a variable: of these the system would know the beginning alone.
 pub(super) fn text(value: &DeValue<'_>) -> Result<String, Wrong> {
-    value.as_str().map(str::to_owned).ok_or(Wrong::OTHER)
+    match value.as_str() {
+        Some(text) if text.contains('\0') => Err(Wrong::sense("a NUL ends a text wherever the system is given it")),
+        text => text.map(str::to_owned).ok_or(Wrong::OTHER),
+    }
 }
 
 /// Text that is not empty.
@@ -109,8 +112,11 @@ pub(super) fn limit(value: &DeValue<'_>) -> Result<usize, Wrong> {
 
 /// Yes or no.
 pub(super) fn truth(value: &DeValue<'_>) -> Result<bool, Wrong> {
-    let hint = |text: &str| matches!(text, "true" | "false").then(|| format!("did you mean {text}, without quotes?"));
-    value.as_bool().ok_or_else(|| Wrong::Kind(value.as_str().and_then(hint)))
+    match (value.as_bool(), value.as_str()) {
+        (Some(truth), _) => Ok(truth),
+        (None, Some(word @ ("true" | "false"))) => Err(Wrong::Kind(Some(format!("did you mean {word}?")))),
+        (None, _) => Err(Wrong::OTHER),
+    }
 }
 
 /// A share in percent.

@@ -68,8 +68,13 @@ impl Journal {
         Some(Self(child))
     }
 
-    /// The process whose mounts have it.
-    pub fn process(&self) -> u32 {
+    /// Becomes another command, which sees this `/run`.
+    pub fn within(&self) -> [String; 5] {
+        let process = self.process().to_string();
+        ["nsenter", "--mount", "--target", &process, "--"].map(str::to_owned)
+    }
+
+    fn process(&self) -> u32 {
         self.0.id()
     }
 
@@ -87,8 +92,9 @@ impl Journal {
     pub async fn entries(&self, words: &[&str], many: usize) -> Vec<Value> {
         let started = Instant::now();
         loop {
-            let found = Command::new("nsenter")
-                .args(["--mount", "--target", &self.process().to_string(), "--"])
+            let within = self.within();
+            let found = Command::new(&within[0])
+                .args(&within[1..])
                 .args(["journalctl", "--quiet", "--no-pager", "--all", "--output", "json"])
                 .args(words)
                 .output()

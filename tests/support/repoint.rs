@@ -24,14 +24,15 @@ pub struct Repoint {
 pub struct Setup {
     directory: PathBuf,
     settings: String,
+    audit: String,
     tables: String,
     /// By the name of the file, without its end.
     drop_ins: Vec<(String, String)>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     stdout: Stdio,
-    /// A process whose mounts it sees instead of the test's.
-    within: Option<u32>,
+    /// Words before its own.
+    within: Vec<String>,
 }
 
 /// What a run came to that ended by itself.
@@ -54,6 +55,13 @@ impl Setup {
     /// A rule in the place of the built-in one.
     pub fn rule(self, name: &str, pattern: &str, targets: &[&str]) -> Self {
         self.toml(&format!("[[rules]]\nname = {name:?}\nmatch = [{pattern:?}]\ntargets = {targets:?}\n"))
+    }
+
+    /// More of `[audit]`, as lines of TOML.
+    pub fn audit(mut self, lines: &str) -> Self {
+        self.audit.push_str(lines);
+        self.audit.push('\n');
+        self
     }
 
     /// Further tables, such as `[[rules]]`, as they are to stand at the end of the file.
@@ -81,9 +89,9 @@ impl Setup {
         self
     }
 
-    /// With the mounts that this process sees.
-    pub fn within(mut self, process: u32) -> Self {
-        self.within = Some(process);
+    /// A command that becomes it in the end, such as one that gives it namespaces of its own.
+    pub fn within(mut self, words: &[&str]) -> Self {
+        self.within.extend(words.iter().map(ToString::to_string));
         self
     }
 
@@ -130,12 +138,7 @@ impl Setup {
             fs::write(drop_ins.join(format!("{name}.toml")), text).unwrap();
         }
         let log = File::create(directory.join("repoint.log")).unwrap();
-        let mut command = Vec::new();
-        if let Some(process) = within {
-            // It becomes the program, which so has the id of the child.
-            command.extend(["nsenter", "--mount", "--target"].map(str::to_owned));
-            command.extend([process.to_string(), "--".to_owned()]);
-        }
+        let mut command = within;
         command.extend([program().display().to_string(), "serve".to_owned()]);
         command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);
         command.extend(["--listen".to_owned(), format!("unix://{}", directory.join("repoint.sock").display())]);
@@ -153,10 +156,10 @@ impl Setup {
     }
 
     fn file(&self) -> String {
-        let Self { settings, tables, .. } = self;
+        let Self { settings, audit: more, tables, .. } = self;
         let audit = self.directory.join("audit.jsonl");
         let state = self.directory.join("state");
-        format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{tables}")
+        format!("node = \"node-1\"\nstate = {state:?}\n{settings}[audit]\nfile = {audit:?}\n{more}{tables}")
     }
 }
 
@@ -213,12 +216,13 @@ impl Repoint {
         Setup {
             directory: directory.join("repoint"),
             settings: String::new(),
+            audit: String::new(),
             tables: String::new(),
             drop_ins: Vec::new(),
             flags: Vec::new(),
             environment: Vec::new(),
             stdout: Stdio::null(),
-            within: None,
+            within: Vec::new(),
         }
     }
 
@@ -250,8 +254,13 @@ impl Repoint {
         self.directory.join("audit.jsonl")
     }
 
-    /// What it recorded.
+    /// What it recorded of pulls.
     pub fn records(&self) -> Vec<Value> {
+        self.all_records().into_iter().filter(|record| record["attempts"].is_array()).collect()
+    }
+
+    /// What it recorded.
+    pub fn all_records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.audit_file()).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
