@@ -5,10 +5,12 @@ use crate::audit::record::{Body, Count, Event, Outcome, PodRecord, Pull, Start, 
 /// What happened, in a few words.
 pub(super) fn sentence(event: Event, body: &Body) -> String {
     match body {
+        // A heartbeat, just before, has said what there was to count.
+        _ if event == Event::Stopped => "Stopped".to_owned(),
         Body::Pull(pull) => of_pull(event, pull),
         Body::Use(found) => of_use(found),
-        Body::Count(count) => of_count(event, count),
-        Body::Start(start) => of_start(event, start),
+        Body::Count(count) => of_count(count),
+        Body::Start(start) => of_start(start),
     }
 }
 
@@ -41,19 +43,15 @@ fn of_use(found: &Use) -> String {
     format!("{image} is still asked for by its old name, and is there as {substitute}{whom}")
 }
 
-fn of_count(event: Event, count: &Count) -> String {
+fn of_count(count: &Count) -> String {
     let Count { since, counters: n, .. } = count;
-    let which = if event == Event::Stopped { "Stopped. " } else { "" };
     format!(
-        "{which}Since {since:.0}: {} substituted, {} fell back, {} failed, {} observed, {} denied, {} used, {} lost",
+        "Since {since:.0}: {} substituted, {} fell back, {} failed, {} observed, {} denied, {} used, {} lost",
         n.substituted, n.fell_back, n.failed, n.observed, n.denied, n.used, n.lost
     )
 }
 
-fn of_start(event: Event, start: &Start) -> String {
-    if event == Event::Stopped {
-        return "Stopped".to_owned();
-    }
+fn of_start(start: &Start) -> String {
     let cut = match start.repaired {
         0 => String::new(),
         bytes => format!("; {bytes} bytes of a torn line were cut off the audit log"),

@@ -102,12 +102,12 @@ fn every_event_says_in_a_sentence_what_happened() {
         (of_pull(Event::Denied, |_| {}), "5", "Refused to pull k8s.gcr.io/pause:3.9, by rule kubernetes"),
         (of_pull(Event::Intended, |_| {}), "6", "About to pull registry.k8s.io/pause:3.9 for k8s.gcr.io/pause:3.9"),
         (
-            record(Event::Heartbeat, Body::Count(Box::new(count))),
+            record(Event::Heartbeat, Body::Count(Box::new(count.clone()))),
             "6",
             "Since 1970-01-01T00:00:00Z: 2 substituted, 0 fell back, 0 failed, 0 observed, 0 denied, 0 used, 0 lost",
         ),
         (record(Event::Started, Body::Start(Start { rules: 1, repaired: 0 })), "6", "Started with 1 rule"),
-        (record(Event::Stopped, Body::Start(Start { rules: 1, repaired: 0 })), "6", "Stopped"),
+        (record(Event::Stopped, Body::Count(Box::new(count))), "6", "Stopped"),
     ] {
         let fields = fields(&entry(&record, 1, &line(&record, 1)));
         assert_eq!(value(&fields, "MESSAGE"), sentence);
