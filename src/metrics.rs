@@ -26,6 +26,8 @@ pub struct Metrics {
     pub answered: Family<Answered, Counter>,
     /// Records that did not get into the audit log.
     pub audit_failures: Counter,
+    /// Records that did not get to another place besides.
+    pub sink_failures: Family<Sink, Counter>,
 }
 
 /// Labels of `repoint_substitutions_total`.
@@ -83,6 +85,13 @@ pub struct Answered {
     pub reason: &'static str,
 }
 
+/// Labels of `repoint_sink_failures_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Sink {
+    /// `journald` or `stdout`.
+    pub sink: &'static str,
+}
+
 impl Metrics {
     /// The counters' values in the OpenMetrics text form.
     ///
@@ -103,6 +112,7 @@ impl Metrics {
         registry.register("unread", "Messages passed on because they could not be read", self.unread.clone());
         registry.register("answered", "Calls that repoint itself answered with an error", self.answered.clone());
         registry.register("audit_failures", "Records that are missing in the audit log", self.audit_failures.clone());
+        registry.register("sink_failures", "Records that did not get to a sink", self.sink_failures.clone());
         let mut out = String::new();
         text::encode(&mut out, &registry)?;
         Ok(out)

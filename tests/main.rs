@@ -44,6 +44,10 @@ mod rounds;
 mod scope;
 // The runtime that misbehaves on demand is itself tested.
 mod standin;
+// What reads the audit log and sends it on.
+mod shippers;
+// Other places that records go to: a real journal, and standard output.
+mod sinks;
 // Bad input, and the ways of starting and stopping.
 mod startup;
 // Rules explained, and said in others' words.

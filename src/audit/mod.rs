@@ -9,6 +9,7 @@
 pub mod file;
 pub mod freeze;
 pub mod record;
+pub mod sink;
 pub mod tally;
 pub mod usage;
 
@@ -17,5 +18,6 @@ mod schema;
 
 pub use file::{Log, Rotation, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};
+pub use sink::Sinks;
 pub use tally::Tally;
 pub use usage::{Sighting, Usage};

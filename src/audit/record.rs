@@ -3,6 +3,7 @@
 use crate::cri::Pod;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -199,12 +200,15 @@ pub enum Outcome {
 /// The pod, as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PodRecord {
+    /// Its namespace.
     #[serde(serialize_with = "shortened")]
-    namespace: String,
+    pub namespace: String,
+    /// Its name.
     #[serde(serialize_with = "shortened")]
-    name: String,
+    pub name: String,
+    /// Its uid.
     #[serde(serialize_with = "shortened")]
-    uid: String,
+    pub uid: String,
 }
 
 /// A gRPC status, as the record shows it.
@@ -346,14 +350,18 @@ fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::
 }
 
 /// A text of bounded length that says how much is missing.
-fn shortened<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST_TEXT {
-        return serializer.serialize_str(text);
+        return Cow::Borrowed(text);
     }
     // The last border between two characters that is not too far.
     let kept = (0..=LONGEST_TEXT).rev().find_map(|end| text.get(..end)).unwrap_or_default();
     let cut = text.len().saturating_sub(kept.len());
-    serializer.collect_str(&format_args!("{kept}… ({cut} bytes cut)"))
+    Cow::Owned(format!("{kept}… ({cut} bytes cut)"))
+}
+
+fn shortened<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&cut(text))
 }
 
 #[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]

@@ -194,6 +194,18 @@ pub const AUDIT: Table = Table {
             unsaid: Unsaid::Default("true"),
             about: "Whether they are compressed.",
         },
+        Key {
+            name: "journald",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether they go to systemd's journal as well, with fields to search by.",
+        },
+        Key {
+            name: "stdout",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether they go to standard output as well, as in the file.",
+        },
     ],
 };
 

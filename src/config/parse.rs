@@ -73,6 +73,8 @@ fn audit<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> SaidAudit {
         rotate_after: reader.one(audit, "rotate_after", value::time),
         keep: reader.one(audit, "keep", value::keep),
         compress: reader.one(audit, "compress", value::truth),
+        journald: reader.one(audit, "journald", value::truth),
+        stdout: reader.one(audit, "stdout", value::truth),
     }
 }
 

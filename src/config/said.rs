@@ -43,6 +43,8 @@ pub struct SaidAudit {
     pub rotate_after: Option<Placed<Duration>>,
     pub keep: Option<Placed<usize>>,
     pub compress: Option<Placed<bool>>,
+    pub journald: Option<Placed<bool>>,
+    pub stdout: Option<Placed<bool>>,
 }
 
 /// One of `[labels]`.
@@ -147,7 +149,7 @@ impl Said {
 
 impl SaidAudit {
     fn add(&mut self, later: Self) {
-        let Self { file, sync, required, rotate_bytes, rotate_after, keep, compress } = later;
+        let Self { file, sync, required, rotate_bytes, rotate_after, keep, compress, journald, stdout } = later;
         replace(&mut self.file, file);
         replace(&mut self.sync, sync);
         replace(&mut self.required, required);
@@ -155,6 +157,8 @@ impl SaidAudit {
         replace(&mut self.rotate_after, rotate_after);
         replace(&mut self.keep, keep);
         replace(&mut self.compress, compress);
+        replace(&mut self.journald, journald);
+        replace(&mut self.stdout, stdout);
     }
 }
 

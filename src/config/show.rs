@@ -72,7 +72,8 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
 }
 
 fn audit(page: &mut Page, audit: &Audit, said: &SaidAudit) {
-    let Audit { file, sync, required, rotation: Rotation { bytes, after, keep, compress } } = audit;
+    let Audit { file, sync, required, rotation, journald, stdout } = audit;
+    let Rotation { bytes, after, keep, compress } = rotation;
     page.table("[audit]", &keys::AUDIT, None);
     page.say("file", Some(text(file.display())), said.file.as_ref());
     page.say("sync", Some(sync.to_string()), said.sync.as_ref());
@@ -81,6 +82,8 @@ fn audit(page: &mut Page, audit: &Audit, said: &SaidAudit) {
     page.say("rotate_after", after.map(time), said.rotate_after.as_ref());
     page.say("keep", Some(keep.to_string()), said.keep.as_ref());
     page.say("compress", Some(compress.to_string()), said.compress.as_ref());
+    page.say("journald", Some(journald.to_string()), said.journald.as_ref());
+    page.say("stdout", Some(stdout.to_string()), said.stdout.as_ref());
 }
 
 /// What is said of the one node is no matter of how it is configured.

@@ -63,7 +63,7 @@ impl Chronicle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Origin, Rotation, Settings};
+    use crate::audit::{Origin, Rotation, Settings, Sinks};
 
     #[tokio::test(start_paused = true)]
     async fn the_log_says_that_the_service_started_lives_and_stopped() {
@@ -78,8 +78,9 @@ mod tests {
             config: "c".into(),
         };
         let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
-        let settings = Settings { file: file.clone(), sync: false, required: false, rotation };
-        let (log, writer, _opening) = Log::start(&settings, origin, Counter::default()).unwrap();
+        let settings =
+            Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };
+        let (log, writer, _opening) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
         let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
         let lost = Counter::default();
         let chronicle =

@@ -6,7 +6,7 @@ pub mod uses;
 
 use crate::audit::file::Opening;
 use crate::audit::record::Start;
-use crate::audit::{Log, Origin, Sighting, Tally, Usage, Writer};
+use crate::audit::{Log, Origin, Sighting, Sinks, Tally, Usage, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::Store;
@@ -136,7 +136,8 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         version: env!("CARGO_PKG_VERSION"),
         config: hash,
     };
-    let (log, writer, opening) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
+    let sinks = Sinks::open(&audit, &metrics.sink_failures)?;
+    let (log, writer, opening) = Log::start(&audit, origin, metrics.audit_failures.clone(), sinks)?;
     let tally = Arc::new(Tally::new(clock.now()));
     let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), metrics.audit_failures.clone(), clock);
     let rule_count = rules.rules().len();

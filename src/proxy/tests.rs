@@ -41,7 +41,14 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
     let metrics = Metrics::default();
     let settings = {
         let rotation = audit::Rotation { bytes: 0, after: None, keep: 1, compress: false };
-        audit::Settings { file: directory.join("audit.jsonl"), sync: false, required: false, rotation }
+        audit::Settings {
+            file: directory.join("audit.jsonl"),
+            sync: false,
+            required: false,
+            rotation,
+            journald: false,
+            stdout: false,
+        }
     };
     let origin = audit::Origin {
         node: "n".to_owned(),
@@ -51,7 +58,8 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         version: "v",
         config: "c".to_owned(),
     };
-    let (audit, _writer, _) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
+    let (audit, _writer, _) =
+        audit::Log::start(&settings, origin, metrics.audit_failures.clone(), audit::Sinks::default()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),

@@ -7,6 +7,7 @@ pub mod echo;
 pub mod grpc;
 pub mod hpack;
 pub mod http2;
+pub mod journal;
 pub mod kubelet;
 pub mod left;
 pub mod repoint;

@@ -32,6 +32,7 @@ pub struct Setup {
     drop_ins: Vec<(String, String)>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
+    stdout: Stdio,
 }
 
 /// What a run came to that ended by itself.
@@ -88,6 +89,12 @@ impl Setup {
         self
     }
 
+    /// Where its standard output goes.
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = stdout.into();
+        self
+    }
+
     pub fn flag(mut self, name: &str, value: &Path) -> Self {
         self.flags.extend([name.to_owned(), format!("unix://{}", value.display())]);
         self
@@ -122,7 +129,7 @@ impl Setup {
 
     fn spawn(self) -> Repoint {
         let file = self.file();
-        let Self { directory, within, drop_ins, flags, environment, .. } = self;
+        let Self { directory, drop_ins, flags, environment, stdout, within, .. } = self;
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("repoint.toml"), file).unwrap();
         for (name, text) in drop_ins {
@@ -141,7 +148,7 @@ impl Setup {
             .env("RUST_LOG", "info,repoint=debug")
             .envs(environment)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not run: {error}", command[0]));
@@ -215,6 +222,7 @@ impl Repoint {
             drop_ins: Vec::new(),
             flags: Vec::new(),
             environment: Vec::new(),
+            stdout: Stdio::null(),
         }
     }
 

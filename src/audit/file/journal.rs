@@ -7,6 +7,7 @@ use super::number::{self, Numbers};
 use super::rotate::{Rotation, rotate};
 use super::{Settings, Unwritten};
 use crate::audit::record::{Origin, Record};
+use crate::audit::sink::Sinks;
 use crate::error::Chain;
 use jiff::{SignedDuration, Timestamp};
 use std::fs::{self, File, Metadata};
@@ -31,6 +32,7 @@ pub(super) struct Journal {
     /// Rotation failed, and is tried again then.
     again: Option<Timestamp>,
     is_rotated: bool,
+    sinks: Sinks,
 }
 
 /// The file.
@@ -52,8 +54,8 @@ const PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
 impl Journal {
     /// One that has not been opened yet.
-    pub(super) fn new(settings: &Settings, origin: Origin, disk: Arc<dyn Disk>) -> Self {
-        let Settings { file, sync, required: _, rotation } = settings;
+    pub(super) fn new(settings: &Settings, origin: Origin, disk: Arc<dyn Disk>, sinks: Sinks) -> Self {
+        let Settings { file, sync, rotation, .. } = settings;
         Self {
             names: Names::new(file),
             rotation: *rotation,
@@ -66,6 +68,7 @@ impl Journal {
             repaired: 0,
             again: None,
             is_rotated: false,
+            sinks,
         }
     }
 
@@ -83,12 +86,21 @@ impl Journal {
     /// Appends one line in one write. It takes a number, whether it comes to be in the file or not.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), Unwritten> {
         self.numbers.take();
-        let size = self.current()?.file.metadata().map_err(|error| self.failed(error))?.len();
+        // The file says which number comes next, where it was not open yet.
+        let opened = self.current().map(|_| ());
         let line = record.line(&self.origin, self.numbers.last()).map_err(Unwritten::Encoding)?;
+        let written = opened.and_then(|()| self.put(record, &line));
+        // Also where the file could not take it: then there is at least one place that has it.
+        self.sinks.hand(record, self.numbers.last(), &line);
+        written
+    }
+
+    fn put(&mut self, record: &Record, line: &[u8]) -> Result<(), Unwritten> {
+        let size = self.current()?.file.metadata().map_err(|error| self.failed(error))?.len();
         self.rotate_if_due(size, line.len(), record.time);
         let disk = Arc::clone(&self.disk);
         let held = self.current()?;
-        held.write(&*disk, &line).map_err(|error| self.failed(error))?;
+        held.write(&*disk, line).map_err(|error| self.failed(error))?;
         if let Some(held) = &mut self.held {
             held.begun.get_or_insert(record.time);
         }

@@ -24,6 +24,7 @@ use self::name::Names;
 use self::thread::{Job, Thread};
 use self::tidy::{Tidy, Work};
 use super::record::{Origin, Record};
+use super::sink::Sinks;
 use prometheus_client::metrics::counter::Counter;
 use std::io;
 use std::path::PathBuf;
@@ -43,6 +44,10 @@ pub struct Settings {
     pub required: bool,
     /// When the file is put aside.
     pub rotation: Rotation,
+    /// Whether systemd's journal is told as well.
+    pub journald: bool,
+    /// Whether standard output is told as well.
+    pub stdout: bool,
 }
 
 /// The way to the log: cheap to clone, and the log ends when the last one is gone.
@@ -114,7 +119,12 @@ impl Log {
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(settings: &Settings, origin: Origin, failures: Counter) -> io::Result<(Self, Writer, Opening)> {
+    pub fn start(
+        settings: &Settings,
+        origin: Origin,
+        failures: Counter,
+        sinks: Sinks,
+    ) -> io::Result<(Self, Writer, Opening)> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (begun, opening) = oneshot::channel();
         let disk: Arc<dyn Disk> = Arc::new(System);
@@ -127,7 +137,7 @@ impl Log {
         // What somebody else rotates, somebody else removes.
         let tidy = if settings.rotation.is_never() { None } else { Some(Tidy::start(work)?) };
         let thread = Thread {
-            journal: Journal::new(settings, origin, disk),
+            journal: Journal::new(settings, origin, disk, sinks),
             is_synced: settings.sync,
             failures: failures.clone(),
             tidy,

@@ -150,17 +150,20 @@ fn hashed(source: &Source, settings: Settings) -> Settings {
 }
 
 fn audit_settings(said: &Said) -> audit::Settings {
-    let SaidAudit { file, sync, required, rotate_bytes, rotate_after, keep, compress } = &said.audit;
+    let SaidAudit { file, sync, required, rotate_bytes, rotate_after, keep, compress, journald, stdout } = &said.audit;
+    let is_wanted = |said: &Option<Placed<bool>>| said.as_ref().is_some_and(|said| said.value);
     audit::Settings {
         file: file.as_ref().map_or_else(|| AUDIT_FILE.into(), |file| file.value.clone()),
-        sync: sync.as_ref().is_some_and(|sync| sync.value),
-        required: required.as_ref().is_some_and(|required| required.value),
+        sync: is_wanted(sync),
+        required: is_wanted(required),
         rotation: audit::Rotation {
             bytes: rotate_bytes.as_ref().map_or(ROTATE_BYTES, |bytes| bytes.value as u64),
             after: rotate_after.as_ref().map(|after| after.value),
             keep: keep.as_ref().map_or(KEEP, |keep| keep.value),
             compress: compress.as_ref().is_none_or(|compress| compress.value),
         },
+        journald: is_wanted(journald),
+        stdout: is_wanted(stdout),
     }
 }
 

@@ -9,7 +9,7 @@ fn a_misspelt_key_is_told_with_line_column_and_what_was_meant() {
     let told = mistake("[audit]\ncolour = 1");
     assert_eq!(
         told,
-        "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`, `sync`, `required`, `rotate_bytes`, `rotate_after`, `keep` and `compress`"
+        "/c.toml:2:1: `audit.colour`: there is no such key; there is `file`, `sync`, `required`, `rotate_bytes`, `rotate_after`, `keep`, `compress`, `journald` and `stdout`"
     );
     let told = mistake("[audit]\nnode = \"x\"");
     assert!(told.ends_with("it belongs at the top of a file, before the first `[table]`"), "{told}");

@@ -19,6 +19,8 @@ rotate_bytes = 65536
 rotate_after = "1w 12h"
 keep = 7
 compress = false
+journald = true
+stdout = true
 [labels]
 cluster = "a\u001bb"
 "a b" = ""
@@ -79,15 +81,16 @@ fn every_value_that_is_shown_has_its_origin() {
         "admin = \"unix:///run/admin.sock\" # default: admin.sock, beside `listen`",
         "state = \"/var/lib/repoint\" # default",
         "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:5",
-        "[credentials.\"a b\"] # /c.toml:20",
-        "timeout = \"1m 30s\" # /c.toml:22",
-        "percent = 0.05 # /c.toml:35",
-        "from = 2026-12-01T07:00:00.25Z # /c.toml:36",
-        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:37",
+        "[credentials.\"a b\"] # /c.toml:22",
+        "timeout = \"1m 30s\" # /c.toml:24",
+        "percent = 0.05 # /c.toml:37",
+        "from = 2026-12-01T07:00:00.25Z # /c.toml:38",
+        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:39",
         "sync = true # /c.toml:11",
         "rotate_after = \"180h\" # /c.toml:14",
-        "cluster = \"a\\U0000001Bb\" # /c.toml:18",
-        "\"a b\" = \"\" # /c.toml:19",
+        "cluster = \"a\\U0000001Bb\" # /c.toml:20",
+        "\"a b\" = \"\" # /c.toml:21",
+        "journald = true # /c.toml:17",
         "# built-in rule `k8s.gcr.io`",
         "# it stands back from `k8s.gcr.io`, for the rule `mi\\rror`",
         "#name = \"google-containers\" # built-in rule `gcr.io/google-containers`",

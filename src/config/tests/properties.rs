@@ -22,6 +22,8 @@ fn lines() -> impl Strategy<Value = String> {
         "rotate_after",
         "keep",
         "labels",
+        "journald",
+        "stdout",
         "credentials",
         "docker_config",
         "provider",

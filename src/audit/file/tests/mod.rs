@@ -15,7 +15,7 @@ use std::path::Path;
 /// Never rotated.
 fn settings(file: &Path) -> Settings {
     let rotation = Rotation { bytes: 0, after: None, keep: 1000, compress: true };
-    Settings { file: file.to_owned(), sync: false, required: false, rotation }
+    Settings { file: file.to_owned(), sync: false, required: false, rotation, journald: false, stdout: false }
 }
 
 /// The same, put aside whenever it has a few records.
@@ -54,7 +54,7 @@ fn record(image: &str) -> Record {
 }
 
 fn journal(settings: &Settings, disk: Arc<dyn Disk>) -> Journal {
-    let mut journal = Journal::new(settings, origin(), disk);
+    let mut journal = Journal::new(settings, origin(), disk, Sinks::default());
     journal.begin();
     journal
 }

@@ -1,0 +1,70 @@
+//! A record as one sentence, for people who read a journal.
+
+use crate::audit::record::{Body, Count, Event, Outcome, PodRecord, Pull, Start, Use};
+
+/// What happened, in a few words.
+pub(super) fn sentence(event: Event, body: &Body) -> String {
+    match body {
+        // A heartbeat, just before, has said what there was to count.
+        _ if event == Event::Stopped => "Stopped".to_owned(),
+        Body::Pull(pull) => of_pull(event, pull),
+        Body::Use(found) => of_use(found),
+        Body::Count(count) => of_count(count),
+        Body::Start(start) => of_start(start),
+    }
+}
+
+fn of_pull(event: Event, pull: &Pull) -> String {
+    let Pull { rule, image, .. } = pull;
+    let whom = whom(pull.pod.as_slice());
+    let substitute = pull.substitute.as_deref().unwrap_or(image);
+    let why = pull.status.as_ref().map(|status| status.message.as_str()).filter(|why| !why.is_empty());
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    match event {
+        Event::Substituted => format!("Pulled {substitute} for {image}{whom}"),
+        Event::FellBack => format!("Pulled {image} as it is named, since no target served it{whom}"),
+        Event::Failed if pull.outcome == Some(Outcome::Cancelled) => {
+            format!("The pull of {substitute} for {image} was given up{whom}")
+        }
+        Event::Failed => format!("Could not pull {substitute} for {image}{whom}{why}"),
+        Event::Observed => format!("Looked on at a pull of {image}, by rule {rule}{whom}"),
+        Event::Denied => format!("Refused to pull {image}, by rule {rule}{whom}"),
+        Event::Intended => format!("About to pull {substitute} for {image}{whom}"),
+        Event::Used | Event::Heartbeat | Event::Started | Event::Stopped => format!("{}: {image}", event.as_str()),
+    }
+}
+
+fn of_use(found: &Use) -> String {
+    let Use { image, substitute, .. } = found;
+    let whom = whom(found.pods.as_deref().unwrap_or_default());
+    if image == substitute {
+        return format!("{image} is still asked for by its old name{whom}");
+    }
+    format!("{image} is still asked for by its old name, and is there as {substitute}{whom}")
+}
+
+fn of_count(count: &Count) -> String {
+    let Count { since, counters: n, .. } = count;
+    format!(
+        "Since {since:.0}: {} substituted, {} fell back, {} failed, {} observed, {} denied, {} used, {} lost",
+        n.substituted, n.fell_back, n.failed, n.observed, n.denied, n.used, n.lost
+    )
+}
+
+fn of_start(start: &Start) -> String {
+    let cut = match start.repaired {
+        0 => String::new(),
+        bytes => format!("; {bytes} bytes of a torn line were cut off the audit log"),
+    };
+    let rules = if start.rules == 1 { "1 rule".to_owned() } else { format!("{} rules", start.rules) };
+    format!("Started with {rules}{cut}")
+}
+
+/// In brackets, at the end.
+fn whom(pods: &[PodRecord]) -> String {
+    match pods {
+        [] => String::new(),
+        [PodRecord { namespace, name, .. }] => format!(" ({namespace}/{name})"),
+        many => format!(" ({} pods)", many.len()),
+    }
+}
