@@ -1,8 +1,9 @@
 //! The file, and the one thread that writes it.
 //!
-//! `thread` takes records from the queue; `journal` is the open file; `line` and `number` find out how it ends and which number comes next; `rotate` puts it
-//! aside under one of the names of `name`, and `tidy`, on a thread of its own, compresses what was put aside. All of
-//! them reach the disk through `disk`, so that tests let any step fail, or the process end there.
+//! `thread` takes records from the queue; `journal` is the open file; `line` and `number` find out how it ends and which
+//! number comes next; `rotate` puts it aside under one of the names of `name`, and `tidy`, on a thread of its own,
+//! compresses what was put aside. All of them reach the disk through `disk`, so that tests let any step fail, or the process
+//! end there.
 
 mod disk;
 mod journal;
