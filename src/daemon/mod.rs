@@ -107,7 +107,7 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         version: env!("CARGO_PKG_VERSION"),
         config: hash,
     };
-    let (log, writer, _opening) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
+    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");

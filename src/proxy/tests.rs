@@ -51,7 +51,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         version: "v",
         config: "c".to_owned(),
     };
-    let (audit, _writer, _) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
+    let (audit, _writer) = audit::Log::start(&settings, origin, metrics.audit_failures.clone()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),
