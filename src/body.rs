@@ -7,11 +7,12 @@ use http::HeaderMap;
 use http_body::Frame;
 use hyper::body::Incoming;
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A request's or answer's body.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Body {
     front: VecDeque<Frame<Bytes>>,
     rest: Option<Incoming>,
@@ -31,6 +32,13 @@ impl Body {
             self.front.push_front(frame);
         }
         self
+    }
+}
+
+/// Not the data, which may have credentials in them.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("frames_read", &self.front.len()).field("rest", &self.rest).finish()
     }
 }
 

@@ -18,8 +18,8 @@ pub struct Metrics {
     pub denied: Family<Denied, Counter>,
     /// What asking the targets came to.
     pub attempts: Family<Attempt, Counter>,
-    /// How often in a row a target could not be reached; one that could not is asked last for a while.
-    pub target_failures: Family<Target, Gauge>,
+    /// How often in a row a registry could not be reached; one that could not is asked last for a while.
+    pub registry_failures: Family<RegistryFailures, Gauge>,
     /// Intercepted messages that could not be read and were passed on as they came.
     pub unread: Family<Unread, Counter>,
     /// Calls that repoint itself had to answer, because nobody else did.
@@ -62,11 +62,11 @@ pub struct Attempt {
     pub outcome: &'static str,
 }
 
-/// Labels of `repoint_target_failures`.
+/// Labels of `repoint_registry_failures`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Target {
-    /// The target, as configured.
-    pub target: String,
+pub struct RegistryFailures {
+    /// The registry of some target that is configured.
+    pub registry: String,
 }
 
 /// Labels of `repoint_unread_total`.
@@ -96,9 +96,9 @@ impl Metrics {
         registry.register("denied", "Pulls that a rule forbade", self.denied.clone());
         registry.register("attempts", "What asking the targets came to", self.attempts.clone());
         registry.register(
-            "target_failures",
-            "How often in a row a target could not be reached; one that could not is asked last for a while",
-            self.target_failures.clone(),
+            "registry_failures",
+            "How often in a row a registry could not be reached; one that could not is asked last for a while",
+            self.registry_failures.clone(),
         );
         registry.register("unread", "Messages passed on because they could not be read", self.unread.clone());
         registry.register("answered", "Calls that repoint itself answered with an error", self.answered.clone());

@@ -112,3 +112,41 @@ fn assert_refused(code: Option<i32>, told: &str) {
     assert_eq!(code, Some(3), "{told}");
     assert!(told.contains("cannot read the configuration directory") && told.contains("Permission denied"), "{told}");
 }
+
+#[test]
+fn who_else_can_read_a_secret_and_what_is_not_on_this_machine_is_a_warning_not_a_mistake() {
+    let (directory, path) = files(MIRROR, "");
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let (secret, program, missing) = (at("config.json"), at("provider"), at("missing"));
+    for file in [&secret, &program] {
+        fs::write(file, "").unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let targets = "targets = [{ location = \"a.example\", credentials = \"a\" }, { location = \"b.example\", credentials = \"b\" }, { location = \"c.example\", credentials = \"c\" }]";
+    let rule = format!("[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\n{targets}\n");
+    let sources = format!(
+        "[credentials.a]\ndocker_config = {secret:?}\n[credentials.b]\nprovider = {program:?}\nenv = {{ KEY = \"hunter2\" }}\n[credentials.c]\ndocker_config = {missing:?}\n"
+    );
+    fs::write(&path, rule + &sources).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let warned = || {
+        let (code, said, told) = config(directory.path(), &["check", path.to_str().unwrap()]);
+        assert_eq!((code, told.as_str()), (Some(0), ""), "{said}");
+        said.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warned(),
+        [
+            "warning: c.toml:6:17: `credentials.a.docker_config`: its mode lets everybody read it",
+            "warning: c.toml:8:12: `credentials.b.provider`: it is not a program that can be run",
+            "warning: c.toml:9:7: `credentials.b.env`: the mode of this file lets everybody read it",
+            "warning: c.toml:11:17: `credentials.c.docker_config`: it cannot be looked at: No such file or directory (os error 2)",
+        ]
+    );
+    for (file, mode) in [(secret.as_str(), 0o640), (&program, 0o755), (path.to_str().unwrap(), 0o600)] {
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::write(&missing, "{}").unwrap();
+    fs::set_permissions(&missing, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(warned(), [""; 0]);
+}

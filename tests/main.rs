@@ -20,6 +20,8 @@ mod audit;
 mod authority;
 // The commands that look at the configuration.
 mod config;
+// What the audit log says besides pulls.
+mod chronicle;
 // Whose credentials a registry is shown.
 mod credentials;
 // The story of the demo is true in front of both runtimes.

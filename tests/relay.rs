@@ -39,13 +39,21 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// A stand-in runtime with repoint in front of it.
 struct Pair {
-    directory: TempDir,
+    _directory: TempDir,
     runtime: PathBuf,
     standin: Standin,
     repoint: Repoint,
 }
 
 impl Pair {
+    /// Where its audit log was, when that is gone.
+    async fn without_audit_log(&self) -> PathBuf {
+        let log = self.repoint.audit_file();
+        wait_until(|| log.exists()).await;
+        std::fs::remove_file(&log).unwrap();
+        log
+    }
+
     async fn start() -> Self {
         Self::with("").await
     }
@@ -55,7 +63,7 @@ impl Pair {
         let runtime = directory.path().join("runtime.sock");
         let standin = Standin::start(&runtime);
         let repoint = Repoint::before(&runtime, directory.path()).settings(settings).start().await;
-        Self { directory, runtime, standin, repoint }
+        Self { _directory: directory, runtime, standin, repoint }
     }
 
     /// A client that takes next to nothing of an answer as long as nobody reads it.
@@ -426,7 +434,7 @@ async fn a_large_message_below_the_limit_is_read_and_above_it_passed_on() {
         let message = [pull_of("k8s.gcr.io/x:1").slice(5..).to_vec(), field(99, &vec![1; size])].concat();
         let reply = pair.caller().await.call(PULL, grpc::frame(grpc::PLAIN, &message)).await.unwrap();
         assert_eq!(reply.status(), Some("0"));
-        let seen = pair.standin.calls().pop().unwrap();
+        let seen = pair.standin.calls().into_iter().rfind(|seen| seen.path() == PULL).unwrap();
         assert_eq!(seen.message::<PullImageRequest>().image.unwrap().image, image);
         assert!(seen.body.len() > size);
     }
@@ -527,7 +535,7 @@ async fn an_answer_to_a_pull_waits_for_its_record() {
 async fn an_audit_log_that_cannot_be_written_stops_no_pull_and_raises_the_alarm() {
     let pair = Pair::start().await;
     // A directory in the way: nobody can open that for writing, root neither.
-    std::fs::create_dir(pair.directory.path().join("repoint/audit.jsonl")).unwrap();
+    std::fs::create_dir(pair.without_audit_log().await).unwrap();
     let reply = pair.caller().await.call(PULL, pull_of("k8s.gcr.io/x:1")).await.unwrap();
     assert_eq!(reply.status(), Some("0"));
     let log = pair.repoint.log();
@@ -541,7 +549,7 @@ async fn an_audit_log_that_cannot_be_written_stops_no_pull_and_raises_the_alarm(
 async fn an_audit_log_that_hangs_stops_no_pull_and_raises_the_alarm() {
     let pair = Pair::start().await;
     // A pipe that nobody reads: whoever opens it for writing waits, as on a disk that does not answer.
-    let log = pair.directory.path().join("repoint/audit.jsonl");
+    let log = pair.without_audit_log().await;
     assert!(std::process::Command::new("mkfifo").arg(&log).status().unwrap().success());
     let reply = timeout(LIMIT, pair.caller().await.call(PULL, pull_of("k8s.gcr.io/x:1"))).await.unwrap().unwrap();
     assert_eq!(reply.status(), Some("0"));

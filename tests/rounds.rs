@@ -155,13 +155,36 @@ async fn no_target_s_time_outlasts_the_caller_s() {
 }
 
 #[tokio::test]
+async fn what_an_attempt_took_is_no_longer_the_next_one_s() {
+    let mut pair = Pair::with_targets("{ location = \"a.example\", timeout = \"200ms\" }, \"b.example\"").await;
+    pair.standin.answers_once(PULL, Answer::silence());
+    let headers = [(HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("50S"))].into_iter().collect();
+    pair.caller.call_with(PULL, headers, grpc::encoded(&request(OLD))).await.unwrap();
+    let calls = pair.standin.calls();
+    let left = calls.iter().map(|seen| seen.headers["grpc-timeout"].to_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(left[0], "50S");
+    let left: u64 = left[1].strip_suffix('u').unwrap().parse().unwrap();
+    assert!((1..=49_800_000).contains(&left), "{left} µs");
+}
+
+#[tokio::test]
 async fn the_end_of_the_deadline_and_a_refused_signature_end_the_round() {
     for (refusal, deadline, asked) in [
-        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 1),
-        // Without a deadline of the caller's it is the registry's own.
+        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50m"), 1),
+        // Long before the caller's, or without one, it is the registry's own.
+        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 2),
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), None, 2),
-        (Answer::refusal(Code::Cancelled, "context canceled"), None, 1),
+        // So containerd says that it gave up on a registry that sends nothing any more. Nobody hears the answer to a call
+        // that is cancelled.
+        (Answer::refusal(Code::Cancelled, "failed to pull and unpack image: context canceled"), None, 2),
+        (Answer::refusal(Code::Cancelled, "failed to pull and unpack image: context canceled"), Some("50S"), 2),
         (Answer::refusal(Code::Unknown, "SignatureValidationFailed: not signed by us"), None, 1),
+        // So CRI-O said it before CRI had a word for it.
+        (
+            Answer::refusal(Code::Unknown, "copying system image: Source image rejected: A signature was required"),
+            None,
+            1,
+        ),
         (Answer::refusal(Code::PermissionDenied, "no"), None, 2),
         (Answer::refusal(Code::NotFound, "no"), None, 2),
         (Answer::refusal(Code::Unknown, "signature is fine, but: SignatureValidationFailed"), None, 2),
@@ -224,7 +247,7 @@ async fn a_target_that_is_down_is_asked_last_for_a_while_and_its_answer_is_still
     let mut pair = Pair::with_targets("\"a.example\", \"b.example\"").await;
     pair.standin.answers_once(PULL, down());
     pair.pull(&request(OLD)).await;
-    assert!(pair.repoint.metrics().contains("repoint_target_failures{target=\"a.example\"} 1\n"));
+    assert!(pair.repoint.metrics().contains("repoint_registry_failures{registry=\"a.example\"} 1\n"));
     pair.pull(&request("old.example/y:1")).await;
     assert_eq!(pair.asked(), ["a.example/x:1", "b.example/x:1", "b.example/y:1"]);
     pair.standin.answers_once(PULL, Answer::refusal(Code::Unknown, "b says no"));
@@ -235,7 +258,7 @@ async fn a_target_that_is_down_is_asked_last_for_a_while_and_its_answer_is_still
     // An answer is an answer: it can be reached.
     pair.pull(&request(OLD)).await;
     assert_eq!(pair.asked()[5], "a.example/x:1");
-    assert!(pair.repoint.metrics().contains("repoint_target_failures{target=\"a.example\"} 0\n"));
+    assert!(pair.repoint.metrics().contains("repoint_registry_failures{registry=\"a.example\"} 0\n"));
 }
 
 #[tokio::test]
@@ -283,6 +306,32 @@ async fn what_is_shown_to_somebody_is_tried_with_every_credential() {
     assert_eq!(pair.pull(&candidate(OLD, "one")).await.status(), Some("2"));
     assert_eq!(pair.pull(&candidate(OLD, "two")).await.status(), Some("0"));
     assert_eq!(pair.asked(), ["a.example/x:1", "b.example/x:1", OLD, "b.example/x:1", OLD]);
+}
+
+#[tokio::test]
+async fn what_a_runtime_quotes_of_credentials_is_in_no_record_and_no_log() {
+    // As containerd does with an `auth` that has no colon in it.
+    let quoted = "invalid decoded auth: \"hunter2-t0ken\"";
+    let auth = AuthConfig { auth: "aHVudGVyMi10MGtlbg==".into(), ..AuthConfig::default() };
+    let asked = PullImageRequest { auth: Some(auth), ..candidate(OLD, "") };
+    for rule in [
+        "action = \"observe\"",
+        "targets = [\"a.example\"]\non_failure = \"original\"",
+        "targets = [\"b.example\", { location = \"a.example\", credentials = \"forward\" }]",
+    ] {
+        let mut pair = Pair::with_rule(rule).await;
+        pair.standin.answers(PULL, move |seen: &Seen| match seen.message::<PullImageRequest>().auth {
+            Some(_) => Answer::refusal(Code::Unknown, quoted),
+            None => Answer::refusal(Code::NotFound, "no such image"),
+        });
+        let told = message(&pair.pull(&asked).await);
+        let attempt = pair.last_record()["attempts"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(attempt["status"]["message"], "invalid decoded auth: \"[redacted]\"", "{rule}");
+        let written = [pair.repoint.log(), format!("{:?}", pair.repoint.records())].concat();
+        assert!(!written.contains("hunter2"), "{written}");
+        // Its own bytes are a runtime's own; what is added to them is ours.
+        assert_eq!(told.contains("hunter2"), rule.contains("observe"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -250,3 +250,23 @@ async fn a_twin_under_the_old_name_is_not_mistaken_for_what_was_pulled() {
     let found = pair.kubelet.image_status(OLD).await.unwrap().unwrap();
     assert_eq!(found.uid.map(|uid| uid.value), Some(65534));
 }
+
+#[tokio::test]
+async fn a_pull_that_no_rule_decides_is_what_counts_from_then_on_too() {
+    let pair = Pair::with(&rule("teams", "a.example", "namespaces = [\"team-a\"]")).await;
+    pair.standin.offers_image("a.example/x:1", User::Number(7));
+    pair.standin.offers_image(OLD, User::Number(65534));
+    let user = async || pair.kubelet.image_status(OLD).await.unwrap().unwrap().uid.map(|uid| uid.value);
+    pair.pulled_as(OLD, Some("team-a")).await;
+    assert_eq!(user().await, Some(7));
+    assert_eq!(pair.pulled_as(OLD, Some("team-b")).await, OLD);
+    assert_eq!(user().await, Some(65534));
+    assert_eq!(pair.repoint.records().len(), 1, "no rule, no record");
+    // One that failed gave nothing.
+    pair.pulled_as(OLD, Some("team-a")).await;
+    pair.standin.answers_once(PULL, Answer::refusal(Code::NotFound, "no such image"));
+    let metadata = Some(PodSandboxMetadata { namespace: "team-b".into(), ..PodSandboxMetadata::default() });
+    let pod = PodSandboxConfig { metadata, ..PodSandboxConfig::default() };
+    pair.kubelet.pull_for(OLD, None, Some(&pod)).await.unwrap_err();
+    assert_eq!(user().await, Some(7));
+}

@@ -259,7 +259,11 @@ async fn a_pull_that_takes_longer_than_the_stop_is_recorded_as_cancelled() {
     };
     let (pulled, ()) = tokio::join!(kubelet.pull("k8s.gcr.io/x:1"), stop);
     pulled.unwrap_err();
-    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(audit).unwrap()).unwrap();
+    let text = fs::read_to_string(audit).unwrap();
+    let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["started", "failed", "heartbeat", "stopped"]);
+    let record = &records[1];
     assert_eq!((&record["outcome"], &record["image"]), (&"cancelled".into(), &"k8s.gcr.io/x:1".into()));
 }
 
@@ -269,5 +273,19 @@ fn what_is_asked_for_is_said_on_standard_output() {
         let ended = run(&[argument], "");
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
         assert!(ended.stdout.contains(expected), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_may_want_to_look_at_again_is_in_the_log() {
+    let (directory, setup) = place();
+    let secret = directory.path().join("config.json");
+    fs::write(&secret, "{}").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let repoint = setup.toml(&format!("[credentials.hub]\ndocker_config = {secret:?}\n")).start().await;
+    let log = repoint.log();
+    for warning in ["`credentials.hub`: no target uses it", "`credentials.hub.docker_config`: its mode lets everybody"]
+    {
+        assert!(log.lines().any(|line| line.contains("WARN") && line.contains(warning)), "{log}");
     }
 }

@@ -73,3 +73,31 @@ fn what_was_imported_is_a_configuration_that_says_the_same() {
     let output = repoint(&["explain", "--config", &rules, "old.example/a:1"]);
     assert!(text(&output.stdout).contains("asks 1       new.example/x/a:1"), "{output:?}");
 }
+
+#[test]
+fn an_error_about_a_file_of_others_does_nothing_to_a_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "hosts.toml", "[host]\n\"\\u001b[2Jm.example\" = 5\n");
+    let output = repoint(&["config", "import", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("`\\u{1b}[2Jm.example`: expected a table") && !told.contains('\u{1b}'), "{told:?}");
+}
+
+#[test]
+fn a_file_of_a_registry_is_for_the_one_its_directory_is_called_after_wherever_one_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("old.example");
+    fs::create_dir(&own).unwrap();
+    file(&own, "hosts.toml", "server = \"https://new.example\"");
+    let mut import = Command::new(env!("CARGO_BIN_EXE_repoint"));
+    let output = import.args(["config", "import", "hosts.toml"]).current_dir(&own).output().unwrap();
+    assert!(text(&output.stdout).contains("match = [\"old.example\"]"), "{output:?}");
+}
+
+#[test]
+fn what_has_no_end_is_not_read_to_it() {
+    let output = repoint(&["config", "import", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stderr), "repoint: cannot read /dev/zero: it has more than 16 MiB\n");
+}

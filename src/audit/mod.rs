@@ -7,10 +7,15 @@
 //! is cancelled while its record is being written can't tear a line.
 
 pub mod file;
+pub mod freeze;
 pub mod record;
+pub mod tally;
+pub mod usage;
 
 #[cfg(test)]
 mod schema;
 
 pub use file::{Log, Rotation, Settings, Writer};
 pub use record::{Attempt, Body, Event, Origin, Outcome, Record, Status};
+pub use tally::Tally;
+pub use usage::{Sighting, Usage};

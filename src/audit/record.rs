@@ -280,6 +280,14 @@ impl Record {
     }
 }
 
+// === impl Counters ===
+
+impl Counters {
+    /// Nothing.
+    pub const ZERO: Self =
+        Self { calls: 0, asked: 0, substituted: 0, fell_back: 0, failed: 0, observed: 0, denied: 0, used: 0, lost: 0 };
+}
+
 // === impl Event ===
 
 impl Event {

@@ -7,6 +7,7 @@ pub mod serve;
 use crate::args::{Cli, Command};
 use crate::error::Chain;
 use crate::exit::Exit;
+use crate::output::Plain;
 use std::error::Error;
 use std::io::Write;
 
@@ -35,8 +36,8 @@ pub fn run(cli: Cli) -> Exit {
         Err(Failure { exit, cause }) => {
             let mut told = std::io::stderr();
             for line in Chain(cause.as_ref()).to_string().lines() {
-                // There is nobody left to tell that nobody can be told.
-                let _closed = writeln!(told, "repoint: {line}");
+                // There is nobody left to tell that nobody can be told. Causes quote paths, and files of others.
+                let _closed = writeln!(told, "repoint: {}", Plain(line));
             }
             exit
         }

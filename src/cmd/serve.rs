@@ -17,6 +17,9 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
     let source = config::load(options.config.as_deref());
     let settings = config::settings(options, &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
     log();
+    for warning in config::warnings(&source, &settings) {
+        tracing::warn!(%warning, "The configuration may not be what was meant");
+    }
     // One thread. A call is passed along by tasks that wait for each other: with more, each step wakes another thread, which
     // takes longer than the step. No step is long (a message is bounded), and the audit log has a thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()

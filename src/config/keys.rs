@@ -329,13 +329,15 @@ pub const TARGET: Table = Table {
         Key {
             name: "credentials",
             kind: Kind::Name,
-            unsaid: Unsaid::Default("\"none\""),
+            unsaid: Unsaid::Unset(
+                "those that came with the call where the registry is the same, and nobody's on another",
+            ),
             about: "Whose credentials it is shown: `none`, those that came with the call (`forward`), or those of a `[credentials.NAME]`.",
         },
         Key {
             name: "timeout",
             kind: Kind::Time,
-            unsaid: Unsaid::Unset("as long as the caller waits"),
+            unsaid: Unsaid::Unset("five minutes while somebody else is left to ask, and no limit for the last"),
             about: "How long it may take.",
         },
     ],

@@ -81,7 +81,7 @@ impl Kind {
             Self::Variables => "a table of strings, such as { REGION = \"eu\" }".to_owned(),
             Self::Labels => "a table of strings, such as { cluster = \"prod\" }".to_owned(),
             Self::Table(_) => "a table".to_owned(),
-            Self::Named(_) => "tables, each under a name of its own".to_owned(),
+            Self::Named(_) => "tables, each under a line `[credentials.NAME]`".to_owned(),
             Self::Tables(_) => "tables, each under a line `[[rules]]`".to_owned(),
         }
     }

@@ -127,7 +127,10 @@ fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let slips = |other: &str| strsim::osa_distance(&word, &same(other));
     let near = words.iter().map(|other| (slips(other), *other)).min_by_key(|(slips, _)| *slips)?;
     let (slips, other) = near;
-    (slips.saturating_mul(LETTERS_FOR_A_SLIP) <= other.chars().count().max(LETTERS_FOR_A_SLIP)).then_some(other)
+    let letters = other.chars().count();
+    // One letter for the only one is another word.
+    let is_close = slips < letters && slips.saturating_mul(LETTERS_FOR_A_SLIP) <= letters.max(LETTERS_FOR_A_SLIP);
+    is_close.then_some(other)
 }
 
 #[cfg(test)]
@@ -148,5 +151,7 @@ mod tests {
             assert_eq!(instead(word, keys), expected, "{word}");
         }
         assert_eq!(instead("x", []), "there is none");
+        // One letter for another is no slip if there is no more than one.
+        assert_eq!(instead("a", ["b", "none"]), "there is `b` and `none`");
     }
 }

@@ -99,7 +99,8 @@ fn all_credentials<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> Vec<SaidCre
         .filter_map(|(name, raw)| {
             let path = format!("credentials.{}", segment(name.get_ref()));
             let Some(table) = raw.get_ref().as_table() else {
-                reader.unexpected(&path, Kind::Table(&keys::CREDENTIALS), raw, None);
+                let what = "expected a table: a source has a name, as `mirror` in `[credentials.mirror]`";
+                reader.wrong(&raw.span(), path, what);
                 return None;
             };
             let span = if name.span().is_empty() { raw.span() } else { name.span() };
@@ -155,8 +156,6 @@ fn variables<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Placed<
         if value.value == keys::HIDDEN {
             let what = "this stands for a value that `config show` does not show: put the value back";
             reader.wrong(&raw.span(), path, what);
-        } else if value.value.contains('\0') {
-            reader.wrong(&raw.span(), path, "no variable can have a NUL in it");
         }
         all.push((name.get_ref().to_string(), value.value));
     }

@@ -75,6 +75,11 @@ impl Place {
         self.rank
     }
 
+    /// Its file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Whether it is in the same file.
     pub fn is_beside(&self, other: &Self) -> bool {
         self.rank == other.rank

@@ -31,8 +31,8 @@ pub(super) struct Fields<'a> {
 /// A value as it stands in the file.
 pub(super) type Raw<'a> = Spanned<DeValue<'a>>;
 
-/// What begins so is not repeated to anybody.
-const PRIVATE: &str = "credentials.";
+/// What is there, or in there, is not repeated to anybody.
+const PRIVATE: &str = "credentials";
 
 // === impl Reader ===
 
@@ -63,10 +63,12 @@ impl<'a> Reader<'a> {
         let path = if path.is_empty() { String::new() } else { format!("{path}.") };
         for key in table.keys().filter(|key| keys.key(key.get_ref()).is_none()) {
             let name = key.get_ref().as_ref();
-            let elsewhere = keys::TABLES.iter().find(|other| other.key(name).is_some());
-            let what = match elsewhere {
-                Some(other) => format!("there is no such key here; it belongs {}", other.at),
-                None => format!("there is no such key; {}", instead(name, keys.names())),
+            let elsewhere: Vec<_> =
+                keys::TABLES.iter().filter(|other| other.key(name).is_some()).map(|other| other.at).collect();
+            let what = if elsewhere.is_empty() {
+                format!("there is no such key; {}", instead(name, keys.names()))
+            } else {
+                format!("there is no such key here; it belongs {}", elsewhere.join(", or "))
             };
             self.wrong(&key.span(), format!("{path}{}", segment(name)), &what);
         }
@@ -128,7 +130,8 @@ impl<'a> Reader<'a> {
     pub(super) fn unexpected(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, hint: Option<&str>) {
         let expected = kind.expected();
         // What stands in the wrong place there may be a password.
-        let what = if path.starts_with(PRIVATE) {
+        let is_private = path.strip_prefix(PRIVATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let what = if is_private {
             format!("expected {expected}")
         } else {
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();

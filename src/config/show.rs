@@ -151,10 +151,14 @@ fn one_rule(page: &mut Page, rule: &Rule, said: Option<&SaidRule>) {
 fn target(target: &Target) -> String {
     let location = text(&target.place);
     let timeout = target.timeout.map(|timeout| format!(", timeout = {}", time(timeout))).unwrap_or_default();
-    if target.credentials == Credentials::None && timeout.is_empty() {
-        return location;
-    }
-    format!("{{ location = {location}, credentials = {}{timeout} }}", string(target.credentials.name()))
+    let credentials = match &target.credentials {
+        Credentials::Usual if timeout.is_empty() => return location,
+        Credentials::Usual => String::new(),
+        said @ (Credentials::None | Credentials::Forward | Credentials::Source(_)) => {
+            format!(", credentials = {}", string(said.name()))
+        }
+    };
+    format!("{{ location = {location}{credentials}{timeout} }}")
 }
 
 /// The built-in rules, which are said by their names in `builtin_rules`, and so are comments here.

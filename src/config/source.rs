@@ -93,7 +93,8 @@ impl Source {
     }
 }
 
-fn text(path: &Path) -> io::Result<Vec<u8>> {
+/// What is in a file, if it is no more than anybody says of a configuration.
+pub(super) fn text(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let read = fs::File::open(path)?.take(LARGEST.saturating_add(1)).read_to_end(&mut text)?;
     if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {

@@ -53,9 +53,12 @@ pub(super) fn found(value: &DeValue<'_>) -> String {
     }
 }
 
-/// Any text.
+/// Any text. It becomes a path, an argument, a variable: of these the system would know the beginning alone.
 pub(super) fn text(value: &DeValue<'_>) -> Result<String, Wrong> {
-    value.as_str().map(str::to_owned).ok_or(Wrong::OTHER)
+    match value.as_str() {
+        Some(text) if text.contains('\0') => Err(Wrong::sense("a NUL ends a text wherever the system is given it")),
+        text => text.map(str::to_owned).ok_or(Wrong::OTHER),
+    }
 }
 
 /// Text that is not empty.

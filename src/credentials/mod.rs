@@ -6,7 +6,8 @@
 //! # Secrets
 //!
 //! * Memory that held one is wiped: what was read of a file or a program, and every [`Credential`]. What JSON writes
-//!   with escapes passes through a buffer of the parser that is not.
+//!   with escapes passes through a buffer of the parser that is not, and so does what is sent to the runtime through those of
+//!   the connection.
 //! * Nothing here prints one. An error about a file has the line and the column, never a piece of the line: `serde_json`'s own
 //!   errors, which quote, get no further than where they arise. What a program writes to its standard output is in no
 //!   error at all; of its standard error, which is written to be read, the last line is.

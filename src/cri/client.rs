@@ -21,6 +21,9 @@ pub enum NoRuntime {
     Answer(Status),
 }
 
+/// What a kubelet accepts of one message. A thousand containers with their annotations are more than tonic's four megabytes.
+const MESSAGE_LIMIT: usize = 16 << 20;
+
 /// Asks the runtime at `socket` for its name and version, in CRI v1 or, failing that, v1alpha2.
 ///
 /// # Errors
@@ -37,6 +40,28 @@ pub async fn version(socket: &Path) -> Result<v1::VersionResponse, NoRuntime> {
         answer => answer,
     };
     answer.map(tonic::Response::into_inner).map_err(NoRuntime::Answer)
+}
+
+/// Asks the runtime at `socket` for all its containers, in whichever version it speaks.
+///
+/// # Errors
+///
+/// When what listens there is not a container runtime, or nothing does.
+pub async fn containers(socket: &Path) -> Result<Vec<v1::Container>, NoRuntime> {
+    let channel = connect(socket.to_owned()).await?;
+    let request = || Request::new(v1::ListContainersRequest::default());
+    let mut client =
+        v1::runtime_service_client::RuntimeServiceClient::new(channel.clone()).max_decoding_message_size(MESSAGE_LIMIT);
+    let answer = match client.list_containers(request()).await {
+        Err(status) if status.code() == Code::Unimplemented => {
+            v1alpha2::runtime_service_client::RuntimeServiceClient::new(channel)
+                .max_decoding_message_size(MESSAGE_LIMIT)
+                .list_containers(request())
+                .await
+        }
+        answer => answer,
+    };
+    answer.map(|answer| answer.into_inner().containers).map_err(NoRuntime::Answer)
 }
 
 async fn connect(socket: PathBuf) -> Result<Channel, tonic::transport::Error> {

@@ -69,10 +69,16 @@ pub const PULL_POD_UID: &[Step] = &[One(3), One(1), One(2)];
 pub const PULL_POD_NAMESPACE: &[Step] = &[One(3), One(1), One(3)];
 /// `PullImageResponse.image_ref`.
 pub const PULLED_IMAGE_REF: &[Step] = &[One(1)];
+/// `ImageSpec.image`.
+pub const IMAGE_OF_SPEC: u32 = 1;
 /// `ImageStatusRequest.image`, whose number is all that is needed to ask.
 pub const ASKED_IMAGE: u32 = 1;
 /// `ImageStatusResponse.image`: set if, and only if, the image is there.
 pub const STATUS_IMAGE: &[Step] = &[One(1)];
+/// `ImageStatusResponse.image.id`.
+pub const STATUS_ID: &[Step] = &[One(1), One(1)];
+/// `ImageStatusResponse.image.repo_digests`.
+pub const STATUS_DIGESTS: &[Step] = &[One(1), Many(3)];
 
 /// The versions of CRI there are. Each is a protobuf package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

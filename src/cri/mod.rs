@@ -1,9 +1,10 @@
-//! The container runtime interface: what carries an image reference ([`method`]), for which pod ([`Pod`]), and types
-//! and clients for the few calls that repoint makes itself.
+//! The container runtime interface: what carries an image reference ([`method`]), for which pod ([`Pod`]), what is
+//! not to be told of it ([`secret`]), and types and clients for the few calls that repoint makes itself.
 
 pub mod client;
 pub mod method;
 pub mod pod;
+pub mod secret;
 
 pub use pod::Pod;
 use std::fmt;

@@ -1,8 +1,11 @@
 //! `serve`: start, run, stop.
 
 pub mod admin;
+pub mod chronicle;
+pub mod uses;
 
-use crate::audit::{Log, Origin, Writer};
+use crate::audit::record::Start;
+use crate::audit::{Log, Origin, Sighting, Tally, Usage, Writer};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::Store;
@@ -16,10 +19,12 @@ use crate::proxy::listener::{Listener, Unlistenable};
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
+use chronicle::Chronicle;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tokio_util::task::TaskTracker;
 
 /// Why the service is not running.
@@ -55,11 +60,15 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
     let admin = settings.admin.clone();
-    let (shared, dialers, writer) = assemble(settings)?;
-    let (tasks, end) = (TaskTracker::new(), End::default());
+    let Assembled { shared, dialers, writer, chronicle, due } = assemble(settings)?;
+    let (tasks, keepers, end) = (TaskTracker::new(), TaskTracker::new(), End::default());
+    let (runtime, log, tally) = (Arc::clone(&dialers.runtime), shared.audit.clone(), Arc::clone(&shared.tally));
+    keepers.spawn(uses::record(due, runtime, log, tally, end.stop.clone()));
+    keepers.close();
     tokio::select! {
         () = accept(&listener, &dialers, &shared, &tasks, &end) => {}
         () = admin::serve(admin, shared.metrics.clone()) => {}
+        () = chronicle.lives() => {}
         () = reopen_at(&mut reopen, &shared.audit) => {}
         () = either(&mut terminate, &mut interrupt) => {}
     }
@@ -76,12 +85,26 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     // What is still under way ends now, and a pull among it is recorded as cancelled while there is somebody to write it.
     end.cut.cancel();
     let _those_that_hang = tokio::time::timeout(LAST, tasks.wait()).await;
+    // Nobody sees an image in use any more, so that who records it comes to an end.
     drop(shared);
+    let _those_that_hang = tokio::time::timeout(LAST, keepers.wait()).await;
+    chronicle.stopped();
+    drop(chronicle);
     close(writer).await;
     Ok(())
 }
 
-fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
+/// All that runs, put together.
+struct Assembled {
+    shared: Shared,
+    dialers: Dialers,
+    writer: Writer,
+    chronicle: Chronicle,
+    /// Images in use, to be recorded.
+    due: Receiver<Sighting>,
+}
+
+fn assemble(settings: Settings) -> io::Result<Assembled> {
     let Settings { listen, admin, runtime, audit, node, labels, message_limit, state, credentials, rules, hash } =
         settings;
     let dialer = |endpoint| Arc::new(Dialer::new(endpoint, listen.path().to_owned()));
@@ -98,7 +121,7 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
     }
     let position = Position::of(&machine::id().unwrap_or_else(|| node.clone()));
     tracing::info!(%listen, %admin, audit = %audit.file.display(), state = %state.display(), node, "Serving");
-    let metrics = Metrics::default();
+    let (metrics, clock) = (Metrics::default(), Clock::SYSTEM);
     let origin = Origin {
         node,
         machine_id: machine::id(),
@@ -108,26 +131,33 @@ fn assemble(settings: Settings) -> io::Result<(Shared, Dialers, Writer)> {
         config: hash,
     };
     let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone())?;
+    let tally = Arc::new(Tally::new(clock.now()));
+    let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), metrics.audit_failures.clone(), clock);
+    chronicle.started(Start { rules: rules.rules().len(), repaired: 0 });
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");
     }
     // Systemd's, which only its own unit's processes can read.
     let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+    let (usage, due) = Usage::new();
     let shared = Arc::new(Context {
         rules,
         served,
-        credentials: Store::new(credentials, handed_over, Clock::SYSTEM),
+        credentials: Store::new(credentials, handed_over, clock),
         health: Health::default(),
         candidates: Candidates::default(),
         audit: log,
+        audit_required: audit.required,
+        tally,
+        usage,
         metrics,
-        clock: Clock::SYSTEM,
+        clock,
         position,
         message_limit,
         hold: runtime.hold,
     });
-    Ok((shared, dialers, writer))
+    Ok(Assembled { shared, dialers, writer, chronicle, due })
 }
 
 /// Places, as a log line has them.

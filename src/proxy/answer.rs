@@ -5,6 +5,7 @@ use super::message::{self, Read};
 use crate::audit;
 use crate::body::Body;
 use crate::cri::method::PULLED_IMAGE_REF;
+use crate::cri::secret;
 use crate::error::Chain;
 use crate::runtime::Failure;
 use crate::wire::{self, Edit, Step};
@@ -64,8 +65,9 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 // === impl Answer ===
 
 impl Answer {
-    /// Reads an answer whole: its end, the status, may not reach the caller before the record of it is written.
-    pub async fn read(response: Result<Response<Body>, Fault>, limit: usize) -> Self {
+    /// Reads the answer to `request` whole: its end, the status, may not reach the caller before the record of it is
+    /// written. What is told of that status has no secret of the request in it; the caller gets it as it came.
+    pub async fn read(response: Result<Response<Body>, Fault>, request: &[u8], limit: usize) -> Self {
         let (head, body) = match response {
             Ok(response) => response.into_parts(),
             Err(fault) => return Self::fault(fault),
@@ -79,7 +81,10 @@ impl Answer {
         let image_ref =
             read.message.as_ref().ok().and_then(|message| wire::text(message, PULLED_IMAGE_REF)).map(str::to_owned);
         let status = match status {
-            Some(status) => audit::Status { code: status.code().into(), message: status.message().to_owned() },
+            Some(status) => {
+                let message = secret::redacted(status.message().to_owned(), request);
+                audit::Status { code: status.code().into(), message }
+            }
             None => audit::Status { code: Code::Unknown.into(), message: "the runtime sent no gRPC status".to_owned() },
         };
         Self { given: Ok((head, read)), status, image_ref }

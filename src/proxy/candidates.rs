@@ -42,6 +42,9 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// Attempts that are kept. A node pulls some dozens of images at once at the most.
 const MOST: usize = 256;
 
+/// Bytes of message that are kept of one.
+const LARGEST: usize = 4096;
+
 /// Calls that one attempt answers: more credentials for one image than anybody has.
 const MOST_CALLS: usize = 64;
 
@@ -64,6 +67,10 @@ impl Candidates {
 
     /// Keeps what a call was answered when this was asked. Said only of rounds that failed to the end.
     pub fn remember(&self, asked: Fingerprint, call: Fingerprint, refusal: Refusal) {
+        // A failure has no message as a rule, and no rule needs one that is large.
+        if matches!(&refusal, Refusal::Said { data, .. } if data.len() > LARGEST) {
+            return;
+        }
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.retain(|old| old.asked != asked && old.at.elapsed() < WINDOW);
         if failed.len() >= MOST {

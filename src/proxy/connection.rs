@@ -58,6 +58,7 @@ pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: 
     let stack = Route::new(Forward::new(Legs { image, runtime }, shared.clone()), &shared);
     let service = service_fn(move |request: Request<Incoming>| {
         let (stack, shared) = (stack.clone(), shared.clone());
+        shared.tally.call(shared.clock.now());
         async move { rescue(contained(stack.oneshot(request.map(Body::from))).await, &shared.metrics) }
     });
     let connection = http2::Builder::new(Tracked(tasks))

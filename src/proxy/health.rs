@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 
-/// Which targets could not be reached, as far as is known.
+/// Which registries could not be reached, as far as is known. (Not which targets: all of a registry's are down with it.)
 #[derive(Debug, Default)]
 pub struct Health(Mutex<HashMap<String, Trouble>>);
 
@@ -40,7 +40,7 @@ const SIGNS: &[&str] = &[
     "network is unreachable",
     "i/o timeout",
     "tls handshake timeout",
-    "client.timeout",
+    "client.timeout exceeded",
     "deadline exceeded",
     "unexpected eof",
     ": eof",
@@ -65,30 +65,39 @@ impl Health {
         let troubles = self.troubles();
         let now = Instant::now();
         let is_in_trouble = |substitute: &Substitute| {
-            troubles.get(substitute.target.place.as_str()).is_some_and(|trouble| now < trouble.until)
+            troubles.get(substitute.target.place.registry()).is_some_and(|trouble| now < trouble.until)
         };
         let mut order: Vec<_> = substitutes.iter().map(|substitute| (substitute, is_in_trouble(substitute))).collect();
         order.sort_by_key(|(_, is_in_trouble)| *is_in_trouble);
         order
     }
 
-    /// Notes that a target could not be reached.
+    /// Notes that a target could not be reached. While it is asked last, that is known: the pulls that a mirror loses at
+    /// once when it goes down are one failure, not ten in a row.
     pub fn failed(&self, target: &Target, metrics: &Metrics) {
         let mut troubles = self.troubles();
-        let failures = troubles.get(target.place.as_str()).map_or(0, |trouble| trouble.failures).saturating_add(1);
+        let (known, now) = (troubles.get(target.place.registry()), Instant::now());
+        if known.is_some_and(|trouble| now < trouble.until) {
+            return;
+        }
+        let failures = known.map_or(0, |trouble| trouble.failures).saturating_add(1);
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
         let pause = doubled.min(LONGEST_PAUSE);
-        let now = Instant::now();
         let until = now.checked_add(pause).unwrap_or(now);
-        troubles.insert(target.to_string(), Trouble { until, failures });
-        metrics.target_failures.get_or_create(&label(target)).set(failures.into());
-        tracing::warn!(%target, failures, pause_s = pause.as_secs(), "A registry could not be reached; it is asked last for a while");
+        troubles.insert(target.place.registry().to_owned(), Trouble { until, failures });
+        metrics.registry_failures.get_or_create(&label(target)).set(failures.into());
+        tracing::warn!(
+            registry = target.place.registry(),
+            failures,
+            pause_s = pause.as_secs(),
+            "A registry could not be reached; it is asked last for a while"
+        );
     }
 
     /// Notes that a target was reached.
     pub fn reached(&self, target: &Target, metrics: &Metrics) {
-        if self.troubles().remove(target.place.as_str()).is_some() {
-            metrics.target_failures.get_or_create(&label(target)).set(0);
+        if self.troubles().remove(target.place.registry()).is_some() {
+            metrics.registry_failures.get_or_create(&label(target)).set(0);
         }
     }
 
@@ -97,13 +106,15 @@ impl Health {
     }
 }
 
-fn label(target: &Target) -> metrics::Target {
-    metrics::Target { target: target.to_string() }
+fn label(target: &Target) -> metrics::RegistryFailures {
+    metrics::RegistryFailures { registry: target.place.registry().to_owned() }
 }
 
 /// Whether a status says that the registry of `image` could not be asked, rather than what it said.
 pub fn is_unreachable(code: Code, message: &str, image: &str) -> bool {
-    if code == Code::Unavailable || message.starts_with(REGISTRY_UNAVAILABLE) {
+    // `CANCELLED` is a runtime's own limit of time for a pull that makes no progress: nobody hears the answer to a call that
+    // its caller cancelled.
+    if matches!(code, Code::Unavailable | Code::Cancelled) || message.starts_with(REGISTRY_UNAVAILABLE) {
         return true;
     }
     // The name is in the message, and anybody may have chosen it.
@@ -142,12 +153,23 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
             assert_eq!(order(&health)[0], "a.example", "{pause}");
         }
-        assert!(metrics.encode().unwrap().contains("repoint_target_failures{target=\"a.example\"} 7\n"));
+        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 7\n"));
         health.failed(&target("a.example"), &metrics);
         health.reached(&target("a.example"), &metrics);
         assert_eq!(order(&health)[0], "a.example");
-        assert!(metrics.encode().unwrap().contains("repoint_target_failures{target=\"a.example\"} 0\n"));
+        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 0\n"));
         health.failed(&target("a.example"), &metrics);
+        tokio::time::advance(FIRST_PAUSE).await;
+        assert_eq!(order(&health)[0], "a.example");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pulls_that_fail_side_by_side_are_one_failure() {
+        let (health, metrics) = (Health::default(), Metrics::default());
+        for _ in 0..10 {
+            health.failed(&target("a.example"), &metrics);
+        }
+        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 1\n"));
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(order(&health)[0], "a.example");
     }
@@ -168,14 +190,18 @@ mod tests {
             "failed to do request: Head \"https://m.example/v2/x/manifests/1\": x509: certificate signed by unknown authority",
             "failed to do request: Head \"https://m.example/v2/x/manifests/1\": EOF",
             "unexpected status from HEAD request to https://m.example/v2/x/manifests/1: 503 Service Unavailable",
+            "failed to do request: Get \"https://m.example/v2/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
             "RegistryUnavailable: image pull failed for m.example/x:1 because the registry is unavailable",
         ] {
             assert!(is_unreachable(Code::Unknown, message, "m.example/x:1"), "{message}");
         }
+        let stalled = "failed to pull and unpack image \"m.example/x:1\": context canceled";
+        assert!(is_unreachable(Code::Cancelled, stalled, "m.example/x:1"), "containerd's limit for a pull that stalls");
         for message in [
             "failed to resolve reference \"m.example/x:1\": m.example/x:1: not found",
             "pulling from host m.example failed with status code [manifests 1]: 401 Unauthorized",
             "failed to resolve reference \"m.example/x: eof\"",
+            "unexpected status from HEAD request to https://m.example/v2/client.timeout/manifests/1: 404 Not Found",
             "SignatureValidationFailed: no",
         ] {
             assert!(!is_unreachable(Code::Unknown, message, "m.example/x: eof"), "{message}");

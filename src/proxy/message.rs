@@ -7,9 +7,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::BodyExt;
+use std::fmt;
 
 /// A body that was read to its end, or as far as it was sensible.
-#[derive(Debug)]
 pub struct Read {
     /// The message, or why there is none to look at.
     pub message: Result<Bytes, Unread>,
@@ -86,6 +86,14 @@ impl Read {
     /// The trailers, to change them.
     pub fn trailers_mut(&mut self) -> Option<&mut HeaderMap> {
         self.frames.last_mut().and_then(Frame::trailers_mut)
+    }
+}
+
+/// Not the message, which may have credentials in it.
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message.as_ref().map(Bytes::len);
+        f.debug_struct("Read").field("message", &message).finish_non_exhaustive()
     }
 }
 
@@ -177,6 +185,14 @@ mod tests {
             assert_eq!(read.message, Err(why));
             assert_eq!(all(read.into_body()).await, bytes);
         }
+    }
+
+    #[tokio::test]
+    async fn printing_a_message_prints_nothing_of_what_is_in_it() {
+        let whole = body(b"hunter2", None);
+        let printed = format!("{whole:?}");
+        let printed = format!("{printed} {:?}", read(whole, 9).await.unwrap());
+        assert!(!printed.contains("hunter2") && printed.contains("Body") && printed.contains("Read"), "{printed}");
     }
 
     #[tokio::test]

@@ -24,10 +24,12 @@ pub mod message;
 pub mod names;
 pub mod pending;
 pub mod pull;
+pub mod question;
 pub mod round;
 pub mod route;
 pub mod status;
 
+use question::Presence;
 pub use status::Fault;
 
 use crate::audit;
@@ -35,6 +37,7 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::credentials;
 use crate::metrics::{Metrics, Unread};
+use crate::rewrite::Mention;
 use crate::rules::{Position, Standpoint, Table};
 use crate::runtime::Served;
 use http::{Request, Response};
@@ -57,6 +60,12 @@ pub struct Context {
     pub candidates: candidates::Candidates,
     /// The audit log.
     pub audit: audit::Log,
+    /// Whether no pull may be substituted without a record of it.
+    pub audit_required: bool,
+    /// What is counted for the audit log.
+    pub tally: Arc<audit::Tally>,
+    /// Which images that are there are asked for.
+    pub usage: audit::Usage,
     /// The counters.
     pub metrics: Metrics,
     /// The time of day.
@@ -87,6 +96,19 @@ impl Context {
     /// Who decides, and when.
     fn standpoint(&self) -> Standpoint {
         Standpoint { node: self.position, now: self.clock.now() }
+    }
+
+    /// Notes what the runtime said to a question for an image that a rule matches, which was looked for as `name`.
+    fn used(&self, mention: &Mention, name: &str, presence: &Presence) {
+        let Presence::Present(image) = presence else { return };
+        self.usage.saw(self.clock.now(), &mention.image, |times| audit::Sighting {
+            rule: mention.rule.clone(),
+            image: mention.image.clone(),
+            name: name.to_owned(),
+            id: image.id.clone(),
+            digest: image.digest(name).map(str::to_owned),
+            times,
+        });
     }
 
     /// Says that a message of `rpc` is passed on as it came.

@@ -1,18 +1,18 @@
 //! Calls that ask about an image or use one: they mean the image that is there, under whichever name.
 
 use super::message::{self, Read};
+use super::question::{self, Found, Presence};
 use super::status::is_reset;
 use super::{Answering, Below, Fault, Shared, deadline};
 use crate::body::Body;
-use crate::cri::method::{Call, IMAGE_SERVICE, Method, Purpose, STATUS_IMAGE};
+use crate::cri::method::{Call, Method, Purpose};
 use crate::rewrite::{self, Mention};
 use crate::runtime::Failure;
-use crate::wire;
 use bytes::Bytes;
 use http::{Request, Response, header, request};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
-use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 
 /// The layer.
@@ -28,20 +28,6 @@ struct Asking<S> {
     shared: Shared,
     head: request::Parts,
     since: Instant,
-}
-
-/// What the runtime said to one `ImageStatus`.
-struct Found {
-    response: Response<Body>,
-    presence: Presence,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    Present,
-    Absent,
-    /// An error, or an answer that can't be read: not a reason to look elsewhere.
-    Unknown,
 }
 
 impl<S> Names<S> {
@@ -77,18 +63,26 @@ impl<S: Below> Asking<S> {
         let Ok(mentions) = rewrite::mentions(&self.shared.rules, row, &message, self.shared.standpoint()) else {
             return self.pass_on(read.malformed()).await;
         };
-        // A name that no rule rewrites, and that none did when it was pulled last, is the name of what is there.
-        let mentions: Vec<_> = mentions.into_iter().filter(|mention| self.names(mention).len() > 1).collect();
-        match (row.purpose, mentions.first()) {
-            (_, None) => self.pass_on(read).await,
-            (Purpose::Ask, Some(mention)) => self.ask(mention, &message).await,
-            (Purpose::Use | Purpose::Pull, Some(_)) => self.with_names(row, mentions, read, &message).await,
+        if let (Purpose::Ask, Some(mention)) = (row.purpose, mentions.first()) {
+            return self.ask(mention, read, &message).await;
+        }
+        let mentions: Vec<_> = mentions.into_iter().filter(|mention| !self.is_its_own_name(mention)).collect();
+        if mentions.is_empty() {
+            self.pass_on(read).await
+        } else {
+            self.with_names(row, mentions, read, &message).await
         }
     }
 
     /// The names to look for an image under, in order.
     fn names(&self, mention: &Mention) -> Vec<String> {
         self.shared.served.order(&mention.image, &mention.substitutes)
+    }
+
+    /// Whether an image is there by the name that is asked for, if it is there: no rule rewrites it, and none did when it
+    /// was pulled last.
+    fn is_its_own_name(&self, mention: &Mention) -> bool {
+        self.names(mention).len() == 1
     }
 
     /// The very bytes that came.
@@ -100,12 +94,22 @@ impl<S: Below> Asking<S> {
     }
 
     /// `ImageStatus`: the answer for the first name that is there; if none is, the answer for the name as asked.
-    async fn ask(&self, mention: &Mention, message: &Bytes) -> Result<Response<Body>, Fault> {
+    async fn ask(self, mention: &Mention, read: Read, message: &Bytes) -> Result<Response<Body>, Fault> {
+        self.shared.tally.asked();
+        if self.is_its_own_name(mention) {
+            let shared = Arc::clone(&self.shared);
+            let found = Found::read(self.pass_on(read).await?, &shared).await?;
+            shared.used(mention, &mention.image, &found.presence);
+            return Ok(found.response);
+        }
         let mut answer = None;
         for name in self.names(mention) {
             let question = rewrite::renamed(message, [(mention, name.as_str())]).unwrap_or_else(|_| message.clone());
             let found = self.status(question).await?;
             let last = found.presence != Presence::Absent;
+            if last {
+                self.shared.used(mention, &name, &found.presence);
+            }
             answer = Some(found.response);
             if last {
                 break;
@@ -153,7 +157,7 @@ impl<S: Below> Asking<S> {
         for name in self.names(mention) {
             let Ok(question) = mention.question(&name) else { return Ok(None) };
             match self.status(question).await {
-                Ok(Found { presence: Presence::Present, .. }) => return Ok(Some(name)),
+                Ok(Found { presence: Presence::Present(_), .. }) => return Ok(Some(name)),
                 Ok(Found { presence: Presence::Absent, .. }) => {}
                 Ok(Found { presence: Presence::Unknown, .. }) => return Ok(None),
                 Err(Fault::Runtime(Failure::Ended(error))) if is_reset(&error) => return Ok(None),
@@ -166,44 +170,10 @@ impl<S: Below> Asking<S> {
 
     /// One `ImageStatus`, in the caller's version of CRI.
     async fn status(&self, question: Bytes) -> Result<Found, Fault> {
-        let mut head = self.head.clone();
-        deadline::spend(&mut head.headers, self.since.elapsed());
-        // We have to read the answer. Runtimes compress what was asked for compressed, and nothing else.
-        head.headers.remove("grpc-accept-encoding");
-        head.headers.remove("grpc-encoding");
-        head.uri = status_uri(&head.uri);
+        let head = question::head(&self.head, self.since.elapsed());
         let response = self.inner.clone().oneshot(edited(head, &question, None)).await?;
-        let (head, body) = response.into_parts();
-        let read = message::read(body, self.shared.message_limit)
-            .await
-            .map_err(|error| Fault::Runtime(Failure::Ended(error)))?;
-        let status =
-            read.trailers().and_then(Status::from_header_map).or_else(|| Status::from_header_map(&head.headers));
-        let presence = match (&read.message, status.map(|status| status.code())) {
-            (Ok(message), Some(Code::Ok)) => match wire::sites(message, STATUS_IMAGE) {
-                Ok(image) if image.is_empty() => Presence::Absent,
-                Ok(_) => Presence::Present,
-                Err(_) => Presence::Unknown,
-            },
-            // No runtime is known to say it so; the meaning is plain all the same.
-            (Err(message::Unread::Empty), Some(Code::NotFound)) => Presence::Absent,
-            (Err(why @ (message::Unread::TooLarge | message::Unread::Compressed)), _) => {
-                self.shared.passed_unread("ImageStatus", *why);
-                Presence::Unknown
-            }
-            _ => Presence::Unknown,
-        };
-        Ok(Found { response: Response::from_parts(head, read.into_body()), presence })
+        Found::read(response, &self.shared).await
     }
-}
-
-/// The path of `ImageStatus` in the package that `uri` names.
-fn status_uri(uri: &http::Uri) -> http::Uri {
-    let Some(call) = Call::parse(uri.path()) else { return uri.clone() };
-    let path = format!("/runtime.{}.{IMAGE_SERVICE}/ImageStatus", call.version.as_str());
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = path.parse().ok();
-    http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// A request with another message in it.

@@ -1,8 +1,9 @@
 //! A pull under way that a rule decided, and the record of it.
 
-use super::Shared;
 use super::answer::Answer;
-use crate::audit::{self, Event, Outcome};
+use super::{Fault, Shared};
+use crate::audit::file::Unwritten;
+use crate::audit::{self, Event, Outcome, freeze};
 use crate::error::Chain;
 use crate::metrics;
 use crate::rewrite;
@@ -33,6 +34,15 @@ struct Current {
     image: String,
     credentials: String,
     credentials_error: Option<String>,
+}
+
+/// What came of it, where something did.
+#[derive(Debug, Clone, Default)]
+pub struct Image {
+    /// What the runtime calls the image.
+    pub id: Option<String>,
+    /// The digest of its manifest.
+    pub digest: Option<String>,
 }
 
 /// Nobody's credentials.
@@ -101,25 +111,59 @@ impl Pending {
         self.event = Event::FellBack;
     }
 
+    /// Writes that it will be tried, where nothing may be without a record.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written, and nothing is to be done.
+    pub async fn intend(&mut self) -> Result<(), Fault> {
+        if !self.shared.audit_required {
+            return Ok(());
+        }
+        let event = std::mem::replace(&mut self.event, Event::Intended);
+        let intended = self.record(self.pull_record(None, None, None));
+        self.event = event;
+        let written = self.written(intended).await;
+        if written.is_err() {
+            // Nothing was done, so there is nothing else to record.
+            self.record = Stage::Taken;
+        }
+        written.map_err(Fault::Unrecorded)
+    }
+
     /// Writes the record: returns when it is in the log, or cannot be.
-    pub async fn finish(&mut self, outcome: Outcome, status: audit::Status, image_ref: Option<String>) {
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written, and the caller may not be told that the image is there.
+    pub async fn finish(&mut self, outcome: Outcome, status: audit::Status, found: Image) -> Result<(), Fault> {
         // Where a pull fell back and was not served there either, nothing came of it in the end.
         if outcome == Outcome::Failed && matches!(self.event, Event::Substituted | Event::FellBack) {
             self.event = Event::Failed;
         }
-        let pull = self.pull_record(Some(outcome), Some(status), image_ref);
+        let pull = self.pull_record(Some(outcome), Some(status), Some(found));
         self.count(outcome, &pull);
         let record = self.record(pull);
         self.record = Stage::Ready(record.clone());
+        let is_substituted = !matches!(self.event, Event::Observed | Event::Denied);
+        match self.written(record).await {
+            Err(error) if self.shared.audit_required && is_substituted => Err(Fault::Unrecorded(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns when a record is in the log. If it cannot be, that is said.
+    async fn written(&mut self, record: audit::Record) -> Result<(), Unwritten> {
+        let is_last = matches!(self.record, Stage::Ready(_));
         let taken = self.shared.audit.take(record).await;
-        self.record = Stage::Taken;
+        if is_last {
+            self.record = Stage::Taken;
+        }
         let written = match taken {
             Ok(ticket) => ticket.written().await,
             Err(error) => Err(error),
         };
-        if let Err(error) = written {
-            self.alarm(&error);
-        }
+        written.inspect_err(|error| self.alarm(error))
     }
 
     fn record(&self, pull: audit::record::Pull) -> audit::Record {
@@ -131,8 +175,9 @@ impl Pending {
         &self,
         outcome: Option<Outcome>,
         status: Option<audit::Status>,
-        image_ref: Option<String>,
+        found: Option<Image>,
     ) -> audit::record::Pull {
+        let Image { id: image_ref, digest } = found.unwrap_or_default();
         let is_substitute = |image: &&str| self.pull.substitutes.iter().any(|other| other.image == **image);
         let asked = self.attempts.iter().rev().map(|attempt| attempt.image.as_str()).find(is_substitute);
         let first = self.pull.substitutes.first().map(|first| first.image.as_str());
@@ -145,8 +190,8 @@ impl Pending {
             outcome,
             status,
             image_ref,
-            digest: None,
-            post_freeze: false,
+            digest,
+            post_freeze: freeze::is_after(&self.pull.image),
             attempts: self.attempts.clone(),
             duration: self.since.elapsed(),
         }
@@ -156,6 +201,7 @@ impl Pending {
     fn count(&self, ended: Outcome, record: &audit::record::Pull) {
         let (metrics, rule) = (&self.shared.metrics, record.rule.clone());
         let outcome = ended.as_str();
+        self.shared.tally.record(self.event);
         let said = match self.event {
             Event::Observed => {
                 metrics.observed.get_or_create(&metrics::Observed { rule, outcome }).inc();
@@ -178,7 +224,11 @@ impl Pending {
             | Event::Started
             | Event::Stopped => {
                 metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome }).inc();
-                "Substituted a pull"
+                match ended {
+                    Outcome::Pulled => "Substituted a pull",
+                    Outcome::Failed | Outcome::Denied => "Could not substitute a pull",
+                    Outcome::Cancelled => "A pull that was substituted was given up",
+                }
             }
         };
         let pod = self.pull.pod.as_ref();
@@ -199,7 +249,7 @@ impl Pending {
         );
     }
 
-    fn alarm(&self, error: &audit::file::Unwritten) {
+    fn alarm(&self, error: &Unwritten) {
         tracing::error!(error = %Chain(error), image.before = self.pull.image, "A pull is not in the audit log");
     }
 }

@@ -2,12 +2,12 @@
 
 use super::answer::Answer;
 use super::message::{self, Read, Unread};
-use super::pending::{self, Pending};
+use super::pending::{self, Image, Pending};
 use super::round::Round;
 use super::{Answering, Below, Fault, Shared};
 use crate::audit::{Event, Outcome};
 use crate::body::Body;
-use crate::cri::method::Call;
+use crate::cri::method::{Call, Method};
 use crate::rewrite;
 use crate::rules::Action;
 use http::{Request, Response, request};
@@ -60,10 +60,14 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
     let (pull, version) = match plan {
         Ok(Some(plan)) => plan,
         unmatched => {
-            if let Err(why) = unmatched {
-                shared.passed_unread(head.uri.path(), why);
-            }
-            return inner.oneshot(Request::from_parts(head, read.into_body())).await;
+            let image = match unmatched {
+                Ok(_) => call.and_then(|call| call.row()).and_then(|row| elsewhere(&shared, row, &read)),
+                Err(why) => {
+                    shared.passed_unread(head.uri.path(), why);
+                    None
+                }
+            };
+            return pass_by(inner, &shared, Request::from_parts(head, read.into_body()), image).await;
         }
     };
     let action = pull.rule.action_at(shared.standpoint());
@@ -78,13 +82,38 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
     }
 }
 
+/// The image of a pull that no rule decides, where some rule does for the pods of other namespaces.
+fn elsewhere(shared: &Shared, row: &Method, read: &Read) -> Option<String> {
+    let message = read.message.as_ref().ok()?;
+    let mut mentions = rewrite::mentions(&shared.rules, row, message, shared.standpoint()).ok()?;
+    mentions.pop().map(|mention| mention.image)
+}
+
+/// The very bytes that came are sent. `image` is looked for under several names: what this gives is the one that is
+/// there from now on, and no longer what another pod's pull gave.
+async fn pass_by<S: Below>(
+    inner: S,
+    shared: &Shared,
+    request: Request<Body>,
+    image: Option<String>,
+) -> Result<Response<Body>, Fault> {
+    let response = inner.oneshot(request).await;
+    let Some(image) = image else { return response };
+    // Nothing is told of it.
+    let answer = Answer::read(response, &[], shared.message_limit).await;
+    if answer.code() == Code::Ok {
+        shared.served.remember(&image, &image).await;
+    }
+    answer.into_outcome()
+}
+
 /// Nobody is asked. What is present still starts, since the kubelet pulls only what is not.
 async fn deny(mut pending: Pending) -> Result<Response<Body>, Fault> {
     let rewrite::Pull { matched, substitutes, rule, .. } = &pending.pull;
     let instead = substitutes.first().map(|first| format!("; use {}", first.image)).unwrap_or_default();
     let why = format!("{matched} is retired on this node{instead} (rule {})", rule.name);
     let denied = Answer::fault(Fault::Denied(why));
-    pending.finish(Outcome::Denied, denied.status.clone(), None).await;
+    pending.finish(Outcome::Denied, denied.status.clone(), Image::default()).await?;
     denied.into_outcome()
 }
 
@@ -100,12 +129,13 @@ async fn observe<S: Below>(
     pending.begin(&image);
     pending.shows(if pending.pull.has_credentials() { pending::CALL } else { pending::NONE });
     let response = inner.oneshot(Request::from_parts(head, read.into_body())).await;
-    let answer = Answer::read(response, shared.message_limit).await;
+    let answer = Answer::read(response, pending.pull.as_asked(), shared.message_limit).await;
     pending.end(&answer, false);
     let outcome = if answer.code() == Code::Ok { Outcome::Pulled } else { Outcome::Failed };
     if outcome == Outcome::Pulled {
         shared.served.remember(&image, &image).await;
     }
-    pending.finish(outcome, answer.status.clone(), answer.image_ref.clone()).await;
+    let found = Image { id: answer.image_ref.clone(), digest: None };
+    pending.finish(outcome, answer.status.clone(), found).await?;
     answer.into_outcome()
 }

@@ -5,7 +5,8 @@ use super::answer::{Answer, Refusal};
 use super::candidates::Fingerprint;
 use super::health;
 use super::names::edited;
-use super::pending::{self, Pending};
+use super::pending::{self, Image, Pending};
+use super::question::{self, Found, Presence};
 use super::{Below, Fault, Shared, deadline};
 use crate::audit::Outcome;
 use crate::body::Body;
@@ -36,6 +37,8 @@ pub struct Round<S> {
     pending: Pending,
     /// What the attempt under way asks, if that may be asked again for another candidate.
     asked: Option<Fingerprint>,
+    /// Whether it got as far as the runtime.
+    is_sent: bool,
     /// What was asked and failed, to answer for the calls that follow.
     failed: Vec<(Fingerprint, Refusal)>,
 }
@@ -53,9 +56,18 @@ enum Stop {
 /// known to be in trouble has none: a large image on a slow line is no fault.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How much earlier than here a deadline may be over for the runtime.
+const CLOSE: Duration = Duration::from_millis(100);
+
+/// How long a runtime has to say what it has just pulled.
+const SOON: Duration = Duration::from_secs(2);
+
 /// What CRI has a runtime begin its message with where a signature is missing or wrong. Another registry with the same
 /// name in it is no way around that.
 const SIGNATURE_REFUSED: &str = "SignatureValidationFailed";
+
+/// What CRI-O says of it where it does not begin so: older versions never do, and newer ones did not always.
+const REJECTED: &str = "Source image rejected: ";
 
 /// How much of what a registry said is told of it where another one's answer is the one that counts.
 const TOLD: usize = 200;
@@ -70,7 +82,7 @@ impl<S: Below> Round<S> {
         since: Instant,
         pending: Pending,
     ) -> Self {
-        Self { inner, shared, head, trailers, since, pending, asked: None, failed: Vec::new() }
+        Self { inner, shared, head, trailers, since, pending, asked: None, is_sent: false, failed: Vec::new() }
     }
 
     /// Makes it, and writes the record.
@@ -79,6 +91,7 @@ impl<S: Below> Round<S> {
     ///
     /// When there is no answer of a runtime's.
     pub async fn make(mut self) -> Result<Response<Body>, Fault> {
+        self.pending.intend().await?;
         let substitutes = &self.pending.pull.substitutes;
         let targets = self.shared.health.order(substitutes).into_iter();
         let mut stops: Vec<_> = targets.map(|(target, in_trouble)| Stop::Target(target.clone(), in_trouble)).collect();
@@ -121,7 +134,7 @@ impl<S: Below> Round<S> {
     /// One target: what its registry, or the way to it, said. `usual` is how long it may take, unless it says so itself.
     async fn ask(&mut self, substitute: &Substitute, usual: Option<Duration>) -> Result<Answer, Fault> {
         self.pending.begin(&substitute.image);
-        self.asked = None;
+        (self.asked, self.is_sent) = (None, false);
         let limit = substitute.target.timeout.or(usual);
         let asked = self.ask_in_its_own_time(substitute);
         let (answer, reused) = match limit {
@@ -136,7 +149,10 @@ impl<S: Below> Round<S> {
         };
         self.pending.end(&answer, reused);
         if !reused {
-            self.judge(substitute, &answer);
+            // A time that passed with looking for credentials says nothing of the registry.
+            if self.is_sent {
+                self.judge(substitute, &answer);
+            }
             self.failed.extend(self.asked.take().zip(answer.refusal()));
         }
         Ok(answer)
@@ -158,7 +174,7 @@ impl<S: Below> Round<S> {
                 return Ok((known.into(), true));
             }
         }
-        self.asked = comes_again.then_some(asked);
+        (self.asked, self.is_sent) = (comes_again.then_some(asked), true);
         let is_late =
             !self.pending.attempts().is_empty() || matches!(substitute.target.credentials, Credentials::Source(_));
         Ok((self.send(&request, is_late).await, false))
@@ -182,7 +198,7 @@ impl<S: Below> Round<S> {
             deadline::spend(&mut head.headers, self.since.elapsed());
         }
         let response = self.inner.clone().oneshot(edited(head, request, self.trailers.clone())).await;
-        Answer::read(response, self.shared.message_limit).await
+        Answer::read(response, request, self.shared.message_limit).await
     }
 
     /// What a target's own source has for it. One that has nothing, or can't be asked, is no reason not to pull: the
@@ -227,21 +243,44 @@ impl<S: Below> Round<S> {
     /// Whether there is nothing to try after such an answer.
     fn is_last(&self, answer: &Answer) -> bool {
         // Another registry is no way around a runtime that is gone.
-        answer.is_without_runtime() || self.is_given_up(answer) || answer.status.message.starts_with(SIGNATURE_REFUSED)
+        let said = &answer.status.message;
+        let is_refused = said.starts_with(SIGNATURE_REFUSED) || said.contains(REJECTED);
+        answer.is_without_runtime() || self.is_given_up(answer) || is_refused
     }
 
-    /// Whether nobody waits any more. (A deadline that the caller did not set is the registry's own.)
+    /// Whether nobody waits any more. (A deadline that the caller did not set is the registry's own. Of a call that is
+    /// cancelled nothing comes back: an answer that says so is the runtime's, which gave up on a registry that stalls.)
     fn is_given_up(&self, answer: &Answer) -> bool {
-        let by_deadline = answer.code() == Code::DeadlineExceeded && deadline::given(&self.head.headers).is_some();
-        !answer.is_late() && (answer.code() == Code::Cancelled || by_deadline)
+        let given = deadline::given(&self.head.headers);
+        let is_over = given.is_some_and(|given| self.since.elapsed().saturating_add(CLOSE) >= given);
+        answer.code() == Code::DeadlineExceeded && !answer.is_late() && is_over
     }
 
     async fn served(mut self, answer: Answer) -> Result<Response<Body>, Fault> {
-        if let Some(last) = self.pending.attempts().last() {
-            self.shared.served.remember(&self.pending.pull.image, &last.image).await;
-        }
-        self.pending.finish(Outcome::Pulled, answer.status.clone(), answer.image_ref.clone()).await;
+        let name = self.pending.attempts().last().map(|last| last.image.clone()).unwrap_or_default();
+        self.shared.served.remember(&self.pending.pull.image, &name).await;
+        let found = Image { id: answer.image_ref.clone(), digest: self.digest(&name, &answer).await };
+        self.pending.finish(Outcome::Pulled, answer.status.clone(), found).await?;
         answer.into_outcome()
+    }
+
+    /// The digest of the manifest that `name` was pulled by: what the name says, or the runtime. (Its answer to the pull is
+    /// the image's ID, as a rule.) A runtime that does not say it soon is not waited for.
+    async fn digest(&self, name: &str, answer: &Answer) -> Option<String> {
+        let pulled = [Some(name), answer.image_ref.as_deref()].into_iter().flatten();
+        let said = pulled.filter_map(|name| Reference::parse(name).ok()).find_map(|reference| reference.digest());
+        if let Some(digest) = said {
+            return Some(digest.to_owned());
+        }
+        let request = edited(question::head(&self.head, self.since.elapsed()), &rewrite::question(name), None);
+        let asked = async {
+            let response = self.inner.clone().oneshot(request).await.ok()?;
+            Found::read(response, &self.shared).await.ok()
+        };
+        match tokio::time::timeout(SOON, asked).await.ok()??.presence {
+            Presence::Present(image) => image.digest(name).map(str::to_owned),
+            Presence::Absent | Presence::Unknown => None,
+        }
     }
 
     async fn refuse(mut self, mut answer: Answer) -> Result<Response<Body>, Fault> {
@@ -250,7 +289,7 @@ impl<S: Below> Round<S> {
             self.shared.candidates.remember(asked, call, refusal);
         }
         answer.say_also(&self.account());
-        self.pending.finish(Outcome::Failed, answer.status.clone(), None).await;
+        self.pending.finish(Outcome::Failed, answer.status.clone(), Image::default()).await?;
         answer.into_outcome()
     }
 

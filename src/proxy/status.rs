@@ -7,12 +7,14 @@
 //! | the runtime reset this one stream | the same reset | none: it is the runtime's answer | debug |
 //! | the runtime is going away and did not look at the call | the reset that says so; the caller may retry, and grpc-go does | none | debug |
 //! | a rule forbids the pull | status 7, `PERMISSION_DENIED` | `denied` | the line of the pull |
+//! | no record of a pull can be written, and one has to be | status 14, `UNAVAILABLE` | `unrecorded` | error |
 //! | no target answered within its limit of time | status 4, `DEADLINE_EXCEEDED` | `late` | warning |
 //! | the caller went away | nothing | none | debug |
 //! | a panic of ours | status 13, `INTERNAL` | `panic` | error |
 //!
 //! Never `UNIMPLEMENTED`: kubelets from 1.23 to 1.25 take that for a runtime without CRI v1 and fall back for good.
 
+use crate::audit::file::Unwritten;
 use crate::body::Body;
 use crate::error::{Chain, cause};
 use crate::metrics::{Answered, Metrics};
@@ -41,6 +43,9 @@ pub enum Fault {
     /// The rule forbids it.
     #[error("{0}")]
     Denied(String),
+    /// There is no record of it, and the configuration wants one.
+    #[error("no image is pulled from elsewhere without a record (`required` in [audit])")]
+    Unrecorded(#[source] Unwritten),
     /// The registry did not answer within the limit of its target.
     #[error("{image} could not be pulled within {} s{also}", limit.as_secs_f64())]
     Late {
@@ -81,6 +86,7 @@ impl Fault {
             Self::Caller(_) | Self::Unseen(_) => None,
             // For a person who reads the events of a pod and has not heard of repoint.
             Self::Denied(why) => Some((Status::permission_denied(why), "denied")),
+            Self::Unrecorded(_) => Some((self.with(Code::Unavailable), "unrecorded")),
             Self::Late { .. } => Some((self.with(Code::DeadlineExceeded), "late")),
             Self::Panic => Some((self.with(Code::Internal), "panic")),
         }
@@ -137,6 +143,7 @@ pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Resu
             | Fault::Unseen(_)
             | Fault::Caller(_)
             | Fault::Denied(_)
+            | Fault::Unrecorded(_)
             | Fault::Late { .. }
             | Fault::Panic) => fault,
         });

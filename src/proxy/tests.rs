@@ -59,6 +59,9 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         health: health::Health::default(),
         candidates: candidates::Candidates::default(),
         audit,
+        audit_required: false,
+        tally: Arc::new(audit::Tally::new(jiff::Timestamp::UNIX_EPOCH)),
+        usage: audit::Usage::new().0,
         metrics,
         clock: Clock::SYSTEM,
         position: Position::of("a"),
@@ -82,6 +85,9 @@ async fn asked(shared: &Shared, registries: &'static [(&'static str, Registry)])
     let runtime = service_fn(move |request: Request<Body>| {
         let noted = Arc::clone(&noted);
         async move {
+            if request.uri().path() != PULL {
+                return Ok(answer("5", "no such image"));
+            }
             let read = message::read(request.into_body(), 1 << 20).await.unwrap();
             let image = PullImageRequest::decode(read.message.unwrap()).unwrap().image.unwrap().image;
             let host = image.split('/').next().unwrap().to_owned();

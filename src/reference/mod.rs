@@ -26,6 +26,8 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use grammar::{
     check_component, check_digest, check_registry, check_tag, is_id, is_taken_for_registry, split_digest, split_port,
 };
@@ -102,6 +104,15 @@ pub const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
 pub const IMPLIED_COMPONENT: &str = "library";
 /// Counted without the registry.
 const PATH_MAX: usize = 255;
+
+/// The name that the kubelet pulls for a pod that says `name`: it adds the tag that is implied, and asks for the image's
+/// user by what the pod says.
+pub fn with_default_tag(name: &str) -> Cow<'_, str> {
+    match Reference::parse(name) {
+        Ok(reference) if reference.suffix().is_empty() => Cow::Owned(format!("{name}:latest")),
+        _ => Cow::Borrowed(name),
+    }
+}
 
 // === impl Name ===
 

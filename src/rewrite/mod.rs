@@ -45,6 +45,8 @@ pub struct Substitute {
 /// An image that a request names and a rule matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention {
+    /// The first rule that matches.
+    pub rule: String,
     /// The image as named.
     pub image: String,
     /// The names it may be present under instead, in the order of the targets; none where no rule rewrites it.
@@ -107,14 +109,13 @@ pub fn mentions(
     let mut mentions = Vec::new();
     for (site, reference) in references(row, message)? {
         let possible = table.possible(reference);
-        if possible.is_empty() {
-            continue;
-        }
+        let Some(first) = possible.first() else { continue };
         // The parts of a submessage that occurs more than once merge when they are read one after another.
         let spec: Vec<u8> =
             site.holder.iter().filter_map(|part| message.get(part.clone())).flatten().copied().collect();
-        let within = wire::sites(&spec, IMAGE_OF_SPEC)?.into_iter().map(|name| name.value).collect();
+        let within = wire::sites(&spec, NAME_OF_SPEC)?.into_iter().map(|name| name.value).collect();
         mentions.push(Mention {
+            rule: first.rule.name.clone(),
             image: reference.source().to_owned(),
             substitutes: names(&possible, standpoint),
             at: site.value,
@@ -135,6 +136,14 @@ fn names(matches: &[Match<'_>], standpoint: Standpoint) -> Vec<String> {
         }
     }
     names
+}
+
+/// An `ImageStatusRequest` that asks for `name` and says nothing else.
+pub fn question(name: &str) -> Bytes {
+    let (mut spec, mut question) = (Vec::new(), Vec::new());
+    wire::append(method::IMAGE_OF_SPEC, name.as_bytes(), &mut spec);
+    wire::append(method::ASKED_IMAGE, &spec, &mut question);
+    question.into()
 }
 
 /// `message` with other names in place of those mentioned.
@@ -210,7 +219,11 @@ impl Substitute {
 
     /// Whether its registry is shown the credentials that came with the call (where its own source has none).
     pub fn shows_what_came(&self) -> bool {
-        self.target.credentials == Credentials::Forward || !self.leaves_registry
+        match self.target.credentials {
+            Credentials::Forward => true,
+            Credentials::None => false,
+            Credentials::Usual | Credentials::Source(_) => !self.leaves_registry,
+        }
     }
 }
 
@@ -233,7 +246,7 @@ impl Mention {
 }
 
 /// `ImageSpec.image`.
-const IMAGE_OF_SPEC: &[Step] = &[Step::One(1)];
+const NAME_OF_SPEC: &[Step] = &[Step::One(method::IMAGE_OF_SPEC)];
 
 /// The references in `message`, and where they are.
 fn references<'a>(row: &Method, message: &'a Bytes) -> Result<Vec<(wire::Site, Reference<'a>)>, Malformed> {

@@ -70,6 +70,28 @@ fn credentials_stay_where_the_registry_does() {
 }
 
 #[test]
+fn credentials_go_where_a_target_says_and_nowhere_where_it_says_nowhere() {
+    for (target, credentials, kept) in [
+        ("old.example/b", Credentials::Usual, true),
+        ("old.example/b", Credentials::None, false),
+        ("new.example/b", Credentials::Usual, false),
+        ("new.example/b", Credentials::Forward, true),
+    ] {
+        let target = Target { credentials, ..Target::at(Place::parse(target).unwrap()) };
+        let rule = Rule {
+            patterns: vec![Pattern::parse("old.example/a").unwrap()],
+            targets: vec![target.clone()],
+            ..builtin::rule(builtin::KUBERNETES).unwrap()
+        };
+        let message: Bytes = request("old.example/a/x:1").encode_to_vec().into();
+        let row = row("/runtime.v1.ImageService/PullImage");
+        let pull = pull(&Table::new(vec![rule]).unwrap(), row, &message).unwrap().unwrap();
+        let auth = PullImageRequest::decode(sent(&pull)).unwrap().auth;
+        assert_eq!(auth.is_some(), kept, "{target:?}");
+    }
+}
+
+#[test]
 fn every_occurrence_of_the_credentials_goes() {
     // What a reader would merge into one message is one secret.
     let twice =

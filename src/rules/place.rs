@@ -41,6 +41,9 @@ pub enum NotAPlace {
     /// A tag or digest, or an empty component.
     #[error("`{0}` is more than a registry with an optional path: tags and digests are kept, never set")]
     Extra(String),
+    /// There is such a place in it.
+    #[error("`{0}` is more than a registry with an optional path: write `{1}`")]
+    Decorated(String, String),
     /// A star anywhere else than in front.
     #[error("`{0}` has a star in it: only a pattern may begin with one, as `*.example.com` does")]
     Star(String),
@@ -140,6 +143,17 @@ impl Pattern {
             && self.path.iter().all(|part| components.next() == Some(part.as_str()))
     }
 
+    /// Whether every reference in `other` lies in it.
+    pub fn surrounds(&self, other: &Self) -> bool {
+        self.host.surrounds(&other.host) && other.path.starts_with(&self.path)
+    }
+
+    /// Whether some reference lies in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        (self.host.surrounds(&other.host) || other.host.surrounds(&self.host))
+            && (self.path.starts_with(&other.path) || other.path.starts_with(&self.path))
+    }
+
     /// Whether every reference in `place` lies in it.
     pub fn covers(&self, place: &Place) -> bool {
         self.host.matches(place.registry()) && place.path().starts_with(&self.path)
@@ -165,6 +179,16 @@ impl Host {
                 .is_some_and(|l| !l.is_empty()),
         }
     }
+
+    /// Whether all of `other` are among these.
+    pub fn surrounds(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exactly(registry)) => self.matches(registry),
+            // What is below a host that is below is below.
+            (Self::Below(own), Self::Below(other)) => own == other || self.matches(other),
+            (Self::Exactly(_), Self::Below(_)) => false,
+        }
+    }
 }
 
 /// A registry as it is compared: host names have no case, and every runtime asks port 443 where none is written. The
@@ -185,7 +209,10 @@ fn read(text: &str, written: &str) -> Result<(String, Vec<String>), NotAPlace> {
     // What may stand before a path is decided by the grammar of references alone: borrow it. Two more components,
     // because a single one on docker.io would be read as `library/…`.
     let probe = format!("{text}/x/x");
-    let reference = Reference::parse(&probe).map_err(|error| NotAPlace::Invalid(written.to_owned(), error))?;
+    let reference = Reference::parse(&probe).map_err(|error| match bare(written) {
+        Some(place) => NotAPlace::Decorated(written.to_owned(), place.to_owned()),
+        None => NotAPlace::Invalid(written.to_owned(), error),
+    })?;
     if !reference.suffix().is_empty() {
         return Err(NotAPlace::Extra(written.to_owned()));
     }
@@ -195,4 +222,10 @@ fn read(text: &str, written: &str) -> Result<(String, Vec<String>), NotAPlace> {
     let mut path: Vec<String> = reference.components().map(str::to_owned).collect();
     path.truncate(path.len().saturating_sub(2));
     Ok((normal(reference.registry()).into_owned(), path))
+}
+
+/// The place in a URL, or before a slash at the end: so others have it.
+fn bare(written: &str) -> Option<&str> {
+    let rest = written.split_once("://").map_or(written, |(_, rest)| rest).trim_end_matches('/');
+    (rest != written && Place::parse(rest).is_ok()).then_some(rest)
 }

@@ -65,8 +65,10 @@ pub struct Target {
 /// Whose credentials a registry is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Credentials {
-    /// Nobody's. (Where the registry stays the same, those that came with the call.)
+    /// Nothing is said: those that came with the call where the registry stays the same, and nobody's on another one.
     #[default]
+    Usual,
+    /// Nobody's.
     None,
     /// Those that came with the call, though they were chosen for another registry.
     Forward,
@@ -113,7 +115,7 @@ impl OnFailure {
 impl Target {
     /// A target of which nothing is said but where it is.
     pub const fn at(place: Place) -> Self {
-        Self { place, credentials: Credentials::None, timeout: None }
+        Self { place, credentials: Credentials::Usual, timeout: None }
     }
 }
 
@@ -129,6 +131,7 @@ impl Credentials {
     /// As it is written, and as records call it.
     pub fn name(&self) -> &str {
         match self {
+            Self::Usual => "usual",
             Self::None => "none",
             Self::Forward => "forward",
             Self::Source(name) => name,

@@ -55,6 +55,23 @@ fn a_pattern_may_begin_with_a_star_and_have_none_besides() {
 }
 
 #[test]
+fn what_others_write_around_a_place_is_told_with_the_place() {
+    for (written, place) in [
+        ("https://m.example", Some("m.example")),
+        ("http://m.example:5000/k8s/", Some("m.example:5000/k8s")),
+        ("m.example/", Some("m.example")),
+        ("https://nginx", None),
+        ("m.example/A/", None),
+        ("https://", None),
+    ] {
+        let told = Place::parse(written).unwrap_err();
+        let expected = place.map(|place| NotAPlace::Decorated(written.to_owned(), place.to_owned()));
+        assert!(expected.is_none_or(|expected| expected == told), "{told}");
+        assert!(place.is_some() || !told.to_string().contains(": write"), "{told}");
+    }
+}
+
+#[test]
 fn credentials_stay_with_docker_hub_by_any_of_its_names() {
     let table =
         Table::new(vec![rule("move", &["docker.io/a"], &["INDEX.docker.io/b/c", "registry-1.docker.io"])]).unwrap();

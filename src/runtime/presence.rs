@@ -10,8 +10,7 @@
 
 use super::journal::{self, Journal, Unkept};
 use crate::error::Chain;
-use crate::reference::Reference;
-use std::borrow::Cow;
+use crate::reference::with_default_tag;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,7 +64,7 @@ impl Served {
 
     /// Remembers that a pull of `asked` was served by `name`. Returns when that is written, or can't be.
     pub async fn remember(&self, asked: &str, name: &str) {
-        let asked = key(asked);
+        let asked = with_default_tag(asked);
         if asked.len().max(name.len()) > LONGEST_NAME || !locked(&self.names).insert(&asked, name) {
             return;
         }
@@ -75,12 +74,12 @@ impl Served {
             let mut journal = journal.lock_owned().await;
             // A disk that hangs holds up this pull for a moment, and no other call.
             tokio::task::spawn_blocking(move || {
-                journal.append(&asked, &name)?;
-                if journal.lines() > MOST.saturating_mul(2) {
-                    let all = locked(&names).all();
-                    journal.rewrite(&all)?;
+                if journal.is_whole() && journal.lines() < MOST.saturating_mul(2) {
+                    return journal.append(&asked, &name);
                 }
-                Ok::<_, Unkept>(())
+                // They are learnt before they are written, so that this one is among them.
+                let all = locked(&names).all();
+                journal.rewrite(&all)
             })
             .await
         };
@@ -96,7 +95,7 @@ impl Served {
     /// The names to ask for, in order: what served last; the substitutes, in the order in which a pull tries them; and
     /// the name as given, for what was there before us. The first that is there is the image.
     pub fn order(&self, asked: &str, substitutes: &[String]) -> Vec<String> {
-        let last = locked(&self.names).served.get(key(asked).as_ref()).map(|(_, name)| name.clone());
+        let last = locked(&self.names).served.get(with_default_tag(asked).as_ref()).map(|(_, name)| name.clone());
         let mut names: Vec<String> = last.into_iter().collect();
         for name in substitutes.iter().map(String::as_str).chain([asked]) {
             if !names.iter().any(|known| known == name) {
@@ -140,14 +139,6 @@ fn locked(names: &Mutex<Names>) -> MutexGuard<'_, Names> {
     names.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The kubelet pulls `x:latest` for a pod that says `x`, and asks for the image's user by what the pod says.
-fn key(asked: &str) -> Cow<'_, str> {
-    match Reference::parse(asked) {
-        Ok(reference) if reference.suffix().is_empty() => Cow::Owned(format!("{asked}:latest")),
-        _ => Cow::Borrowed(asked),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,16 +172,30 @@ mod tests {
         served.remember("old.example/y:1", "a.example/y:1").await;
         served.remember("old.example/y:1", "b.example/y:1").await;
         drop(served);
-        // A crash in the middle of a line.
-        let torn = [std::fs::read(&file).unwrap(), b"old.example/x:1 c.exam".to_vec()].concat();
+        // A disk that was full in the middle of a line and had room again for the next, and a crash in the middle of another.
+        let torn = b"old.example/v:1 c.examold.example/w:1 a.example/w:1\nold.example/x:1 c.exam".to_vec();
+        let torn = [std::fs::read(&file).unwrap(), torn].concat();
         std::fs::write(&file, torn).unwrap();
         let (served, opened) = Served::open(&file);
         opened.unwrap();
         assert_eq!(served.order("old.example/x:1", &strings(["c.example/x:1"]))[0], "a.example/x:1");
         assert_eq!(served.order("old.example/y:1", &[])[0], "b.example/y:1");
+        assert_eq!(served.order("old.example/v:1", &[]), ["old.example/v:1"]);
         served.remember("old.example/z:1", "a.example/z:1").await;
         let (served, _) = Served::open(&file);
         assert_eq!(served.order("old.example/z:1", &[])[0], "a.example/z:1");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_removed_is_begun_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("served");
+        let (served, _) = Served::open(&file);
+        served.remember("old.example/x:1", "a.example/x:1").await;
+        std::fs::remove_file(&file).unwrap();
+        served.remember("old.example/y:1", "a.example/y:1").await;
+        let (served, _) = Served::open(&file);
+        assert_eq!(served.order("old.example/y:1", &[])[0], "a.example/y:1");
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ pub mod site;
 pub mod splice;
 
 pub use field::Malformed;
-pub use site::{Site, Step, sites, text};
+pub use site::{Site, Step, sites, text, texts};
 pub use splice::{Edit, append, splice};
 
 #[cfg(test)]

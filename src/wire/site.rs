@@ -82,3 +82,9 @@ pub fn text<'a>(message: &'a [u8], path: &[Step]) -> Option<&'a str> {
     let site = sites(message, path).ok()?.pop()?;
     std::str::from_utf8(message.get(site.value)?).ok()
 }
+
+/// The strings at a path that ends in a repeated field; those that are not UTF-8 are left out.
+pub fn texts<'a>(message: &'a [u8], path: &[Step]) -> Vec<&'a str> {
+    let sites = sites(message, path).unwrap_or_default();
+    sites.into_iter().filter_map(|site| std::str::from_utf8(message.get(site.value)?).ok()).collect()
+}

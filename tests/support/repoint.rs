@@ -246,8 +246,13 @@ impl Repoint {
         self.directory.join("audit.jsonl")
     }
 
-    /// What it recorded.
+    /// What it recorded of pulls.
     pub fn records(&self) -> Vec<Value> {
+        self.all_records().into_iter().filter(|record| record["attempts"].is_array()).collect()
+    }
+
+    /// What it recorded.
+    pub fn all_records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.audit_file()).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }

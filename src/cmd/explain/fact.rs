@@ -281,12 +281,12 @@ impl Asked {
     fn of(substitute: &rewrite::Substitute) -> Self {
         let own = match &substitute.target.credentials {
             Credentials::Source(name) => Some(name.clone()),
-            Credentials::None | Credentials::Forward => None,
+            Credentials::Usual | Credentials::None | Credentials::Forward => None,
         };
         let of_call = match (substitute.shows_what_came(), &substitute.target.credentials) {
             (false, _) => OfCall::Dropped,
             (true, Credentials::Forward) => OfCall::Forwarded,
-            (true, Credentials::None | Credentials::Source(_)) => OfCall::Kept,
+            (true, Credentials::Usual | Credentials::None | Credentials::Source(_)) => OfCall::Kept,
         };
         Self {
             image: substitute.image.clone(),

@@ -1,6 +1,7 @@
 //! Defaults, and whether it all makes sense together. Every mistake is told, not just the first.
 
 mod credentials;
+mod files;
 mod rules;
 mod warnings;
 

@@ -91,11 +91,7 @@ fn spots(table: &Table) -> Vec<(&Rule, &Host, &[String])> {
 
 /// Whether every registry of `host` is one of the more that a star stands for.
 fn is_within(host: &Host, star: &Host) -> bool {
-    match (host, star) {
-        (Host::Exactly(registry), Host::Below(_)) => star.matches(registry),
-        (Host::Below(narrow), Host::Below(wide)) => narrow.ends_with(&format!(".{wide}")),
-        _ => false,
-    }
+    host != star && star.surrounds(host)
 }
 
 /// The rules without what depends on the pod, the node or the day.
@@ -148,7 +144,7 @@ fn of_targets(rule: &Rule, losses: &mut Vec<Loss>) {
     for target in &rule.targets {
         let place = &target.place;
         match &target.credentials {
-            Credentials::None => {}
+            Credentials::Usual | Credentials::None => {}
             Credentials::Forward => {
                 let what =
                     format!("`{place}` is shown the credentials of a call only if the runtime thinks it should be");

@@ -102,12 +102,7 @@ impl Entry<'_> {
         if own.host() == its.host() {
             return own.path().starts_with(its.path());
         }
-        let is_nearer = match (own.host(), its.host()) {
-            (Host::Exactly(registry), star @ Host::Below(_)) => star.matches(registry),
-            (Host::Below(one), Host::Below(other)) => one.ends_with(&format!(".{other}")),
-            _ => false,
-        };
-        is_nearer && (own.path().starts_with(its.path()) || its.path().starts_with(own.path()))
+        its.host().surrounds(own.host()) && own.meets(its)
     }
 
     /// Whether it matches and does not stand aside.

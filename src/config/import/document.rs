@@ -2,6 +2,8 @@
 
 use super::Unimportable;
 use crate::config::place::{File, Place};
+use crate::config::source;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -32,7 +34,8 @@ pub(super) fn entries(path: &Path) -> Result<Vec<PathBuf>, Unimportable> {
 
 impl Document {
     pub(super) fn read(path: &Path) -> Result<Self, Unimportable> {
-        match std::fs::read_to_string(path) {
+        let text = source::text(path).and_then(|text| String::from_utf8(text).map_err(io::Error::other));
+        match text {
             Ok(text) => Ok(Self(File::new(1, path, text))),
             Err(error) => Err(Unimportable::Unreadable { path: path.to_owned(), error }),
         }

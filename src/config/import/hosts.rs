@@ -6,7 +6,7 @@ use crate::config::Place as At;
 use crate::config::export::is_plain;
 use crate::error::Chain;
 use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Rollout, Rule, Target};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use toml::de::DeTable;
 
 /// The directory for registries that have none.
@@ -29,7 +29,9 @@ pub(super) fn import(files: &[PathBuf]) -> Result<Imported, Unimportable> {
     let mut imported = Imported::default();
     for file in files {
         let document = Document::read(file)?;
-        let name = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        // Where one stands has a name too, and a path from there need not say it.
+        let whole = absolute(file).unwrap_or_else(|_| file.clone());
+        let name = whole.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         one(&document, &name, &mut imported)?;
     }
     Ok(imported)

@@ -5,7 +5,6 @@ use super::document::{Document, Item};
 use super::{Imported, Unimportable};
 use crate::config::Place as At;
 use crate::error::Chain;
-use crate::rules::place::Host;
 use crate::rules::{Action, Namespaces, NotAPlace, OnFailure, Pattern, Place, Rollout, Rule, Target};
 use std::path::PathBuf;
 use toml::de::DeTable;
@@ -80,16 +79,8 @@ fn read(document: &Document, entries: &mut Vec<Entry>, imported: &mut Imported) 
 /// Has the rules around an entry that leads to itself leave it alone.
 fn exclude(entry: &Entry, imported: &mut Imported) {
     let Ok(pattern) = Pattern::parse(&entry.prefix) else { return };
-    let is_around = |around: &Pattern| {
-        let hosts_lie_in = match (around.host(), pattern.host()) {
-            (one, other) if one == other => true,
-            (star @ Host::Below(_), Host::Exactly(registry)) => star.matches(registry),
-            (Host::Below(one), Host::Below(other)) => other.ends_with(&format!(".{one}")),
-            _ => false,
-        };
-        hosts_lie_in && pattern.path().starts_with(around.path())
-    };
-    for rule in imported.rules.iter_mut().filter(|rule| rule.patterns.iter().any(is_around)) {
+    let is_around = |rule: &&mut Rule| rule.patterns.iter().any(|around| around.surrounds(&pattern));
+    for rule in imported.rules.iter_mut().filter(is_around) {
         rule.exclude.push(pattern.clone());
     }
 }

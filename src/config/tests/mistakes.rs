@@ -13,6 +13,15 @@ fn a_misspelt_key_is_told_with_line_column_and_what_was_meant() {
     );
     let told = mistake("[audit]\nnode = \"x\"");
     assert!(told.ends_with("it belongs at the top of a file, before the first `[table]`"), "{told}");
+    // Of a rule, it is its targets that have these.
+    let rule = "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [\"y.example\"]\n";
+    for key in ["credentials = \"c\"", "timeout = \"2m\""] {
+        let told = mistake(&format!("{rule}{key}"));
+        assert!(
+            told.ends_with("or in a target, such as `{ location = \"mirror.example.com\", timeout = \"2m\" }`"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -184,6 +193,32 @@ env = { TOKEN = "hunter2" }
     assert_eq!(told.lines().count(), 8, "{told}");
     for text in [told, format!("{:?}", source.said)] {
         assert!(!text.contains("hunter2") && !text.contains("1234567"), "{text}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_all_credentials_is_not_told_either() {
+    for text in ["credentials = \"hunter2\"", "credentials = [\"hunter2\"]", "credentials = 4711"] {
+        let told = mistake(text);
+        assert_eq!(told, "/c.toml:1:15: `credentials`: expected tables, each under a line `[credentials.NAME]`");
+    }
+    let told = mistake("[credentials]\ndocker_config = \"/hunter2\"");
+    let expected = "expected a table: a source has a name, as `mirror` in `[credentials.mirror]`";
+    assert_eq!(told, format!("/c.toml:2:17: `credentials.docker_config`: {expected}"));
+}
+
+#[test]
+fn what_no_file_and_no_argument_can_have_in_it_is_a_mistake() {
+    for text in [
+        "state = \"/a\\u0000\"",
+        "[audit]\nfile = \"/a\\u0000\"",
+        "[credentials.a]\nprovider = \"/a\"\nargs = [\"a\\u0000\"]",
+        "[credentials.a]\nprovider = \"/a\"\nenv = { A = \"a\\u0000\" }",
+        "[credentials.a]\nsystemd = \"a\\u0000\"",
+        "listen = \"/a\\u0000\"",
+    ] {
+        let told = mistake(text);
+        assert!(told.ends_with("a NUL ends a text wherever the system is given it"), "{told}");
     }
 }
 

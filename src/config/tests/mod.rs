@@ -140,7 +140,7 @@ on_failure = "original"
     assert_eq!(rule.rollout.percent, Percent::from_hundredths(1250).unwrap());
     assert_eq!(rule.rollout.from.unwrap().to_string(), "2026-12-01T00:00:00Z");
     let [first, second] = &rule.targets[..] else { panic!("{:?}", rule.targets) };
-    assert_eq!((first.place.as_str(), &first.credentials, first.timeout), ("a.example", &Credentials::None, None));
+    assert_eq!((first.place.as_str(), &first.credentials, first.timeout), ("a.example", &Credentials::Usual, None));
     assert_eq!((second.place.as_str(), &second.credentials), ("b.example/x", &Credentials::Forward));
     assert_eq!(second.timeout, Some(Duration::from_secs(90)));
 }
@@ -283,4 +283,26 @@ fn nodes_with_one_configuration_have_one_hash_however_it_is_cut_and_whatever_the
     assert_ne!(hash(&format!("runtime_wait = \"3s\"\n[audit]\nsync = true\n{rule}")), one);
     assert_ne!(hash(&format!("runtime_wait = \"4s\"\n{rule}")), one);
     assert_ne!(hash(&format!("runtime_wait = \"3s\"\n{}", rule.replace("new", "newer"))), one);
+}
+
+#[test]
+fn what_a_rule_matches_or_excludes_for_nothing_is_a_warning() {
+    let warned = |patterns: &str, exclude: &str| {
+        let text =
+            format!("[[rules]]\nname = \"a\"\nmatch = [{patterns}]\nexclude = [{exclude}]\ntargets = [\"m.corp\"]\n");
+        let source = Source::of("/c.toml", text.as_bytes());
+        let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for exclude in ["\"x.example/a\"", "\"X.example:443/a/b\", \"y.example\"", "\"*.example/a\""] {
+        assert_eq!(warned("\"x.example\", \"*.example/b\"", exclude), [""; 0], "{exclude}");
+    }
+    assert_eq!(
+        warned("\"x.example/a\", \"y.example\"", "\"*.example/a\", \"x.exmaple\", \"x.example/ab\""),
+        [
+            "/c.toml:3:10: `rules.a.match`: `x.example/a` is of no effect: all of it is excluded, by `*.example/a`",
+            "/c.toml:4:27: `rules.a.exclude`: `x.exmaple` is of no effect: nothing of it is in `match`",
+            "/c.toml:4:40: `rules.a.exclude`: `x.example/ab` is of no effect: nothing of it is in `match`",
+        ]
+    );
 }

@@ -26,7 +26,10 @@ fn the_examples_of_the_shipped_file_hold_together() {
     let examples: String = text.lines().map(|line| line.strip_prefix("##").unwrap_or(line).to_owned() + "\n").collect();
     let source = Source::of("/c.toml", examples.as_bytes());
     let settings = settings(&Serve::default(), &source).unwrap();
-    assert_eq!(warnings(&source, &settings), []);
+    let is_elsewhere =
+        |warning: &String| warning.ends_with("it cannot be looked at: No such file or directory (os error 2)");
+    let warnings = warnings(&source, &settings).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(warnings.iter().all(is_elsewhere), "{warnings:#?}");
     assert!(settings.rules.rules().len() > 3 && settings.credentials.len() > 2);
 }
 

@@ -3,11 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use crate::output::is_invisible;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::zeroize::Zeroizing;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -43,6 +45,9 @@ pub(super) enum Failed {
     /// There is none.
     #[error("there is no program `{0}`")]
     Missing(String),
+    /// It is there, and who is to run it is not.
+    #[error("`{0}` is there, but not the interpreter or loader that it asks for")]
+    Uninterpreted(String),
     /// It could not be started, or talked to.
     #[error("`{program}` could not be run")]
     Broken {
@@ -141,7 +146,14 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                if error.kind() == io::ErrorKind::NotFound { Failed::Missing(self.name()) } else { self.broken(error) }
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.broken(error)
+                } else if self.is_there() {
+                    // The system says the same of both.
+                    Failed::Uninterpreted(self.name())
+                } else {
+                    Failed::Missing(self.name())
+                }
             })
     }
 
@@ -190,6 +202,12 @@ impl Program {
         kept.read_to_end(&mut out).await.map_err(|error| self.broken(error))?;
         tokio::io::copy(&mut from, &mut tokio::io::sink()).await.map_err(|error| self.broken(error))?;
         Ok(out)
+    }
+
+    /// Whether its path leads to something. Of one that is looked for on `PATH` nobody knows.
+    fn is_there(&self) -> bool {
+        let path = Path::new(&self.command);
+        path.is_absolute() && path.exists()
     }
 
     fn name(&self) -> String {
@@ -292,11 +310,8 @@ impl Drop for Group {
 fn quote(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    // Besides control characters, those that turn the direction of writing: they too show what is not there.
-    let is_odd = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut quote: String = line.chars().filter(|c| !is_odd(*c)).take(LONGEST_QUOTE).collect();
+    let is_plain = |c: &char| !c.is_control() && !is_invisible(*c);
+    let mut quote: String = line.chars().filter(is_plain).take(LONGEST_QUOTE).collect();
     if line.chars().count() > LONGEST_QUOTE {
         quote.push('…');
     }

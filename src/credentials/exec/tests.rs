@@ -109,6 +109,19 @@ async fn a_program_that_is_not_there_is_named() {
     assert!(Chain(&failed).to_string().starts_with("`/etc/passwd` could not be run: "), "{}", Chain(&failed));
 }
 
+#[tokio::test]
+async fn a_program_that_wants_another_that_is_not_there_is_not_said_to_be_missing_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("helper");
+    let command = file.to_str().unwrap();
+    // Another process writes it: one that is open for writing somewhere can't be run.
+    let write = script("printf '#!/nonexistent/python3\\n' >\"$1\"; chmod 755 \"$1\"", &[command], AMPLE);
+    write.run(b"").await.unwrap().success(&write).unwrap();
+    let program = Program { command: command.into(), args: vec![], env: vec![], limit: AMPLE };
+    let expected = format!("`{command}` is there, but not the interpreter or loader that it asks for");
+    assert_eq!(program.run(b"").await.unwrap_err().to_string(), expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn programs_queue_for_a_bounded_time() {
     let gate = Gate::new();
@@ -126,7 +139,7 @@ async fn programs_queue_for_a_bounded_time() {
 fn a_quote_is_short_and_harmless() {
     assert_eq!(quote(b""), "");
     assert_eq!(quote(b"one\r\ntwo\x07\x1b]0;x\x07\r\n  \n"), "two]0;x");
-    assert_eq!(quote("a\u{202e}b\u{2066}c\u{85}".as_bytes()), "abc");
+    assert_eq!(quote("a\u{202e}b\u{2066}c\u{85}\u{200b}\u{feff}\u{61c}".as_bytes()), "abc");
     assert_eq!(quote(b"\xff\xfe"), "\u{fffd}\u{fffd}");
     assert_eq!(quote("ä".repeat(1000).as_bytes()), "ä".repeat(LONGEST_QUOTE) + "…");
 }

@@ -1,10 +1,12 @@
 //! What a kubelet asks of the runtime service.
 
+use std::collections::HashMap;
+
 use repoint::cri::v1::{
     ContainerConfig, ContainerMetadata, ContainerStatus, ContainerStatusRequest, CreateContainerRequest,
     ExecSyncRequest, ImageSpec, Int64Value, LinuxContainerConfig, LinuxContainerSecurityContext, NamespaceOption,
-    PodSandboxConfig, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest, StartContainerRequest,
-    StopContainerRequest, StopPodSandboxRequest,
+    PodSandboxConfig, PodSandboxMetadata, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
+    StartContainerRequest, StopContainerRequest, StopPodSandboxRequest,
 };
 use tonic::Status;
 
@@ -57,6 +59,7 @@ impl Kubelet {
             image: Some(ImageSpec { image: id, user_specified_image: image.to_owned(), ..ImageSpec::default() }),
             log_path: "main.log".to_owned(),
             linux: Some(LinuxContainerConfig { security_context: Some(security_context) }),
+            labels: labels(pod),
             ..ContainerConfig::default()
         };
         let id = self.create_container(pod_id, pod, config).await?;
@@ -116,4 +119,13 @@ impl Kubelet {
 
 fn sandbox_namespaces(pod: &PodSandboxConfig) -> Option<NamespaceOption> {
     pod.linux.as_ref()?.security_context.as_ref()?.namespace_options.clone()
+}
+
+/// Whose a container is.
+fn labels(pod: &PodSandboxConfig) -> HashMap<String, String> {
+    let Some(metadata) = &pod.metadata else { return HashMap::new() };
+    let PodSandboxMetadata { name, uid, namespace, .. } = metadata;
+    [("namespace", namespace), ("name", name), ("uid", uid)]
+        .map(|(key, value)| (format!("io.kubernetes.pod.{key}"), value.clone()))
+        .into()
 }

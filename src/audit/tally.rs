@@ -1,0 +1,90 @@
+//! What happened since the last heartbeat, in numbers.
+
+use super::record::{Count, Counters, Event};
+use jiff::Timestamp;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Counts until it is asked.
+#[derive(Debug)]
+pub struct Tally(Mutex<Now>);
+
+#[derive(Debug)]
+struct Now {
+    since: Timestamp,
+    counters: Counters,
+    /// Up to the last heartbeat.
+    lost: u64,
+    last_call: Option<Timestamp>,
+}
+
+impl Tally {
+    /// Counts from `since` on.
+    pub const fn new(since: Timestamp) -> Self {
+        Self(Mutex::new(Now { since, counters: Counters::ZERO, lost: 0, last_call: None }))
+    }
+
+    /// A call of the kubelet's, at `now`.
+    pub fn call(&self, now: Timestamp) {
+        let mut tally = self.locked();
+        add(&mut tally.counters.calls);
+        tally.last_call = Some(now);
+    }
+
+    /// A question for an image that a rule matches.
+    pub fn asked(&self) {
+        add(&mut self.locked().counters.asked);
+    }
+
+    /// A record.
+    pub fn record(&self, event: Event) {
+        let counters = &mut self.locked().counters;
+        match event {
+            Event::Substituted => add(&mut counters.substituted),
+            Event::FellBack => add(&mut counters.fell_back),
+            Event::Failed => add(&mut counters.failed),
+            Event::Observed => add(&mut counters.observed),
+            Event::Denied => add(&mut counters.denied),
+            Event::Used => add(&mut counters.used),
+            Event::Intended | Event::Heartbeat | Event::Started | Event::Stopped => {}
+        }
+    }
+
+    /// All of it, and begins anew. `lost` is how many records could not be written, ever.
+    pub fn take(&self, now: Timestamp, lost: u64) -> Count {
+        let mut tally = self.locked();
+        let before = std::mem::replace(&mut tally.lost, lost);
+        let counters = Counters { lost: lost.saturating_sub(before), ..std::mem::take(&mut tally.counters) };
+        let since = std::mem::replace(&mut tally.since, now);
+        Count { since, counters, last_call: tally.last_call }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Now> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_has_what_came_since_the_last_one_and_when_the_kubelet_called_last() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let tally = Tally::new(at(0));
+        tally.call(at(1));
+        tally.call(at(2));
+        tally.asked();
+        for event in [Event::Substituted, Event::Substituted, Event::Denied, Event::Started] {
+            tally.record(event);
+        }
+        let count = tally.take(at(10), 1);
+        let expected = Counters { calls: 2, asked: 1, substituted: 2, denied: 1, lost: 1, ..Counters::ZERO };
+        assert_eq!((count.since, count.counters, count.last_call), (at(0), expected, Some(at(2))));
+        let count = tally.take(at(20), 1);
+        assert_eq!((count.since, count.counters, count.last_call), (at(10), Counters::ZERO, Some(at(2))));
+    }
+}

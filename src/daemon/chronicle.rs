@@ -1,0 +1,105 @@
+//! What the audit log says of the service itself: that it started, that it lives, and that it stops. Silence must not look
+//! like cleanliness.
+
+use crate::audit::record::Start;
+use crate::audit::{Body, Event, Log, Record, Tally};
+use crate::clock::Clock;
+use crate::error::Chain;
+use prometheus_client::metrics::counter::Counter;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Writes it.
+#[derive(Debug, Clone)]
+pub struct Chronicle {
+    log: Log,
+    tally: Arc<Tally>,
+    /// Records that are missing.
+    lost: Counter,
+    clock: Clock,
+}
+
+/// One heartbeat in this time.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+impl Chronicle {
+    /// One of what `tally` counts and `lost` has.
+    pub const fn new(log: Log, tally: Arc<Tally>, lost: Counter, clock: Clock) -> Self {
+        Self { log, tally, lost, clock }
+    }
+
+    /// Says that the service has started.
+    pub fn started(&self, start: Start) {
+        self.write(Event::Started, Body::Start(start));
+    }
+
+    /// Says that it lives, again and again.
+    pub async fn lives(&self) {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            self.write(Event::Heartbeat, self.count());
+        }
+    }
+
+    /// Says that it stops, and what there was to count since the last heartbeat.
+    pub fn stopped(&self) {
+        let count = self.count();
+        self.write(Event::Heartbeat, count);
+        let nothing_since = self.count();
+        self.write(Event::Stopped, nothing_since);
+    }
+
+    fn count(&self) -> Body {
+        Body::Count(Box::new(self.tally.take(self.clock.now(), self.lost.get())))
+    }
+
+    fn write(&self, event: Event, body: Body) {
+        if let Err(error) = self.log.leave(Record { time: self.clock.now(), event, body }) {
+            tracing::error!(error = %Chain(&error), event = event.as_str(), "The audit log does not say how the service is");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Origin, Rotation, Settings};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_says_that_the_service_started_lives_and_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("audit.jsonl");
+        let origin = Origin {
+            node: "n".into(),
+            machine_id: None,
+            boot_id: None,
+            labels: std::collections::BTreeMap::new(),
+            version: "v",
+            config: "c".into(),
+        };
+        let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
+        let settings = Settings { file: file.clone(), sync: false, required: false, rotation };
+        let (log, writer) = Log::start(&settings, origin, Counter::default()).unwrap();
+        let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
+        let lost = Counter::default();
+        let chronicle =
+            Chronicle::new(log, Arc::clone(&tally), lost.clone(), Clock::new(|| jiff::Timestamp::UNIX_EPOCH));
+        chronicle.started(Start { rules: 1, repaired: 0 });
+        tally.asked();
+        lost.inc();
+        let _still_alive = tokio::time::timeout(INTERVAL * 2 + Duration::from_secs(1), chronicle.lives()).await;
+        chronicle.stopped();
+        drop(chronicle);
+        writer.join();
+        let text = std::fs::read_to_string(file).unwrap();
+        let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+        assert_eq!(events, ["started", "heartbeat", "heartbeat", "heartbeat", "stopped"]);
+        let counted: Vec<_> = records[1..4]
+            .iter()
+            .map(|record| (&record["counters"]["asked"], &record["counters"]["lost"]))
+            .map(|(asked, lost)| (asked.as_u64().unwrap(), lost.as_u64().unwrap()))
+            .collect();
+        assert_eq!(counted, [(1, 1), (0, 0), (0, 0)]);
+    }
+}

@@ -1,0 +1,123 @@
+//! What the audit log says besides pulls: images in use, that the service lives, what was required to be written.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::kubelet::Kubelet;
+use crate::support::repoint::Repoint;
+use crate::support::standin::{Standin, User};
+use crate::support::world::{Image, World};
+
+const OLD: &str = "k8s.gcr.io/busybox:1";
+const NEW: &str = "registry.k8s.io/busybox:1";
+
+fn of_event(records: &[Value], event: &str) -> Vec<Value> {
+    records.iter().filter(|record| record["event"] == event).cloned().collect()
+}
+
+/// What the log has when repoint has stopped.
+async fn stopped(repoint: Repoint) -> Vec<Value> {
+    let file = repoint.audit_file();
+    assert!(repoint.stop().await.success());
+    read(&file)
+}
+
+fn read(file: &PathBuf) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+fn place() -> (TempDir, PathBuf, Standin) {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = directory.path().join("runtime.sock");
+    let standin = Standin::start(&runtime);
+    (directory, runtime, standin)
+}
+
+#[tokio::test]
+async fn on_a_real_node_a_container_of_an_image_that_is_there_is_a_use_with_its_pod() {
+    let Some(world) = World::start().await else { return };
+    let digest = world.push("busybox:1", &Image::busybox().user("65534")).await;
+    let before = || Repoint::before(&world.containerd_socket(), world.path());
+    // Pulled long ago, by a process that is gone.
+    let repoint = before().start().await;
+    let id = Kubelet::v1(&repoint.socket()).pull(OLD).await.unwrap();
+    assert_eq!(repoint.records()[0]["digest"], digest);
+    stopped(repoint).await;
+
+    let repoint = before().start().await;
+    let kubelet = Kubelet::v1(&repoint.socket());
+    let pod = world.pod("prod", "web-1");
+    let pod_id = kubelet.run_pod(&pod).await.unwrap();
+    kubelet.run_container(&pod_id, &pod, OLD).await.unwrap();
+    let pulls = repoint.records().len();
+    let records = stopped(repoint).await;
+    assert_eq!(pulls, 1, "nothing was pulled again");
+    let [used] = &of_event(&records, "used")[..] else { panic!("{records:#?}") };
+    for (key, value) in
+        [("rule", "kubernetes"), ("image", OLD), ("substitute", NEW), ("image_ref", &id), ("digest", &digest)]
+    {
+        assert_eq!(used[key], value, "{key} of {used}");
+    }
+    assert_eq!(used["pods"], json!([{"namespace": "prod", "name": "web-1", "uid": "uid-of-web-1"}]));
+    let direct = Kubelet::v1(&world.containerd_socket());
+    direct.stop_pod(&pod_id).await.unwrap();
+    direct.remove_pod(&pod_id).await.unwrap();
+    world.stop();
+}
+
+#[tokio::test]
+async fn an_image_in_use_is_recorded_once_and_counted_whatever_its_rule_does() {
+    for action in ["rewrite", "observe", "deny"] {
+        let (directory, runtime, standin) = place();
+        standin.has_image("old.example/x:1", User::Number(7));
+        let rule = format!(
+            "[[rules]]\nname = \"moved\"\nmatch = [\"old.example\"]\ntargets = [\"new.example\"]\naction = {action:?}\n"
+        );
+        let repoint = Repoint::before(&runtime, directory.path()).toml(&rule).start().await;
+        let kubelet = Kubelet::v1(&repoint.socket());
+        for image in ["old.example/x:1", "old.example/x:1", "old.example/absent:1", "other.example/x:1"] {
+            kubelet.image_status(image).await.unwrap();
+        }
+        let records = stopped(repoint).await;
+        let [used] = &of_event(&records, "used")[..] else { panic!("{action}: {records:#?}") };
+        assert_eq!(
+            (&used["rule"], &used["image"], &used["times"]),
+            (&json!("moved"), &json!("old.example/x:1"), &json!(1))
+        );
+        // The stand-in knows no containers.
+        assert_eq!(used["pods"], Value::Null);
+        let [beat] = &of_event(&records, "heartbeat")[..] else { panic!("{action}: {records:#?}") };
+        let counters = &beat["counters"];
+        assert_eq!(
+            (&counters["asked"], &counters["used"], &counters["calls"]),
+            (&json!(3), &json!(1), &json!(4)),
+            "{action}"
+        );
+        assert!(beat["last_call"].as_str().unwrap() > beat["since"].as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn every_record_says_where_it_is_from_and_the_log_says_when_the_service_began_and_ended() {
+    let (directory, runtime, standin) = place();
+    let repoint = Repoint::before(&runtime, directory.path()).start().await;
+    let kubelet = Kubelet::v1(&repoint.socket());
+    kubelet.pull("k8s.gcr.io/kube-proxy:v1.26.4").await.unwrap();
+    kubelet.pull("k8s.gcr.io/kube-proxy:v1.26.3").await.unwrap();
+    let records = stopped(repoint).await;
+    let events: Vec<_> = records.iter().map(|record| record["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["started", "substituted", "substituted", "heartbeat", "stopped"]);
+    assert_eq!([&records[1], &records[2]].map(|record| record["post_freeze"].as_bool()), [Some(true), Some(false)]);
+    assert_eq!((&records[0]["rules"], &records[0]["repaired"]), (&json!(1), &json!(0)));
+    assert_eq!(records[3]["counters"]["substituted"], 2);
+    for (number, record) in (1..).zip(&records) {
+        assert_eq!((&record["schema"], &record["seq"], &record["node"]), (&json!(1), &json!(number), &json!("node-1")));
+        assert_eq!((&record["machine_id"], &record["boot_id"]), (&records[0]["machine_id"], &records[0]["boot_id"]));
+        assert_eq!((&record["version"], &record["config"]), (&json!(env!("CARGO_PKG_VERSION")), &records[0]["config"]));
+    }
+    assert_eq!(records[0]["config"].as_str().unwrap().len(), 12);
+    drop(standin);
+}
