@@ -156,10 +156,8 @@ fn bodies(event: Event) -> Vec<Body> {
         Event::Denied => vec![pull(true, Some(Outcome::Denied)), pull(false, Some(Outcome::Denied))],
         Event::Intended => vec![pull(true, None), pull(false, None)],
         Event::Used => vec![used(true), used(false)],
-        Event::Heartbeat => vec![count(None), count(Some(Timestamp::UNIX_EPOCH))],
+        Event::Heartbeat | Event::Stopped => vec![count(None), count(Some(Timestamp::UNIX_EPOCH))],
         Event::Started => vec![Body::Start(Start { rules: 1, repaired: 0 })],
-        // It says no more than where and when.
-        Event::Stopped => Vec::new(),
     }
 }
 

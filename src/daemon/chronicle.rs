@@ -80,7 +80,7 @@ mod tests {
         let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
         let settings =
             Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };
-        let (log, writer, _opening) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
+        let (log, writer) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
         let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
         let lost = Counter::default();
         let chronicle =

@@ -4,7 +4,6 @@ pub mod admin;
 pub mod chronicle;
 pub mod uses;
 
-use crate::audit::file::Opening;
 use crate::audit::record::Start;
 use crate::audit::{Log, Origin, Sighting, Sinks, Tally, Usage, Writer};
 use crate::clock::Clock;
@@ -61,8 +60,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
     let admin = settings.admin.clone();
-    let Assembled { shared, dialers, writer, chronicle, due, opening, rules } = assemble(settings)?;
-    chronicle.started(Start { rules, repaired: opening.repaired().await });
+    let Assembled { shared, dialers, writer, chronicle, due } = assemble(settings)?;
     let (tasks, keepers, end) = (TaskTracker::new(), TaskTracker::new(), End::default());
     let (runtime, log, tally) = (Arc::clone(&dialers.runtime), shared.audit.clone(), Arc::clone(&shared.tally));
     keepers.spawn(uses::record(due, runtime, log, tally, end.stop.clone()));
@@ -104,10 +102,6 @@ struct Assembled {
     chronicle: Chronicle,
     /// Images in use, to be recorded.
     due: Receiver<Sighting>,
-    /// What was there of the audit log.
-    opening: Opening,
-    /// How many rules hold.
-    rules: usize,
 }
 
 fn assemble(settings: Settings) -> io::Result<Assembled> {
@@ -137,10 +131,10 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         config: hash,
     };
     let sinks = Sinks::open(&audit, &metrics.sink_failures)?;
-    let (log, writer, opening) = Log::start(&audit, origin, metrics.audit_failures.clone(), sinks)?;
+    let (log, writer) = Log::start(&audit, origin, metrics.audit_failures.clone(), sinks)?;
     let tally = Arc::new(Tally::new(clock.now()));
     let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), metrics.audit_failures.clone(), clock);
-    let rule_count = rules.rules().len();
+    chronicle.started(Start { rules: rules.rules().len(), repaired: 0 });
     let (served, opened) = Served::open(&state.join(SERVED));
     if let Err(error) = opened {
         tracing::warn!(error = %Chain(&error), "A restart will forget under which names images were pulled");
@@ -164,7 +158,7 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         message_limit,
         hold: runtime.hold,
     });
-    Ok(Assembled { shared, dialers, writer, chronicle, due, opening, rules: rule_count })
+    Ok(Assembled { shared, dialers, writer, chronicle, due })
 }
 
 /// Places, as a log line has them.

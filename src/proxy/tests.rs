@@ -58,7 +58,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         version: "v",
         config: "c".to_owned(),
     };
-    let (audit, _writer, _) =
+    let (audit, _writer) =
         audit::Log::start(&settings, origin, metrics.audit_failures.clone(), audit::Sinks::default()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),

@@ -1,8 +1,9 @@
 //! The file, and the one thread that writes it.
 //!
-//! `thread` takes records from the queue; `journal` is the open file; `line` and `number` find out how it ends and which number comes next; `rotate` puts it
-//! aside under one of the names of `name`, and `tidy`, on a thread of its own, compresses what was put aside. All of
-//! them reach the disk through `disk`, so that tests let any step fail, or the process end there.
+//! `thread` takes records from the queue; `journal` is the open file; `line` and `number` find out how it ends and which
+//! number comes next; `rotate` puts it aside under one of the names of `name`, and `tidy`, on a thread of its own,
+//! compresses what was put aside. All of them reach the disk through `disk`, so that tests let any step fail, or the process
+//! end there.
 
 mod disk;
 mod journal;
@@ -62,10 +63,6 @@ pub struct Log {
 #[derive(Debug)]
 pub struct Writer(JoinHandle<()>);
 
-/// The look at the log that was there before, which may take a while: its disk may not answer.
-#[derive(Debug)]
-pub struct Opening(oneshot::Receiver<u64>);
-
 /// A record that the log has taken and not yet written.
 #[derive(Debug)]
 pub struct Ticket {
@@ -114,19 +111,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 // === impl Log ===
 
 impl Log {
-    /// Starts the log. A file that can't be opened yet is tried again at every record.
+    /// Starts the log. A file that can't be opened yet is tried again at every record. How much of a torn line was cut is
+    /// filled in where a record of [`super::Body::Start`] says it: the caller need not wait for the disk to know.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn start(
-        settings: &Settings,
-        origin: Origin,
-        failures: Counter,
-        sinks: Sinks,
-    ) -> io::Result<(Self, Writer, Opening)> {
+    pub fn start(settings: &Settings, origin: Origin, failures: Counter, sinks: Sinks) -> io::Result<(Self, Writer)> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let (begun, opening) = oneshot::channel();
         let disk: Arc<dyn Disk> = Arc::new(System);
         let work = Work {
             names: Names::new(&settings.file),
@@ -142,8 +134,8 @@ impl Log {
             failures: failures.clone(),
             tidy,
         };
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || thread.run(jobs, begun))?;
-        Ok((Self { queue, failures }, Writer(thread), Opening(opening)))
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || thread.run(jobs))?;
+        Ok((Self { queue, failures }, Writer(thread)))
     }
 
     /// Hands `record` to the log, waiting for room in its queue.
@@ -218,18 +210,6 @@ impl Writer {
     pub fn join(self) {
         if self.0.join().is_err() {
             tracing::error!("The audit log's thread panicked");
-        }
-    }
-}
-
-// === impl Opening ===
-
-impl Opening {
-    /// How many bytes of a torn line were cut off the end of the log; 0 too where that is not known in time.
-    pub async fn repaired(self) -> u64 {
-        match tokio::time::timeout(PATIENCE, self.0).await {
-            Ok(Ok(repaired)) => repaired,
-            Ok(Err(_)) | Err(_) => 0,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Unwritten;
 use super::journal::Journal;
 use super::tidy::Tidy;
-use crate::audit::record::Record;
+use crate::audit::record::{Body, Record};
 use crate::error::Chain;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot};
@@ -40,16 +40,21 @@ const BATCH: usize = 256;
 
 impl Thread {
     /// Writes until nobody can record any more.
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>, begun: oneshot::Sender<u64>) {
-        let _nobody_asks = begun.send(self.journal.begin());
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let repaired = self.journal.begin();
         let (mut batch, mut unsynced) = (Vec::new(), Vec::new());
         while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
             for job in batch.drain(..) {
                 match job {
-                    Job::Write(record, waiting) => match self.append(&record) {
-                        Ok(()) if self.is_synced => unsynced.push(waiting),
-                        done => self.answer(waiting, done),
-                    },
+                    Job::Write(mut record, waiting) => {
+                        if let Body::Start(start) = &mut record.body {
+                            start.repaired = repaired;
+                        }
+                        match self.append(&record) {
+                            Ok(()) if self.is_synced => unsynced.push(waiting),
+                            done => self.answer(waiting, done),
+                        }
+                    }
                     Job::Reopen => self.journal.reopen(),
                 }
             }

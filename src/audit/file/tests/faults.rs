@@ -211,7 +211,7 @@ fn a_record_counts_as_written_once_the_disk_has_it_where_that_is_asked_for() {
             tidy: None,
         };
         // Those that wait at one time share what it takes.
-        thread.run(inbox, oneshot::channel().0);
+        thread.run(inbox);
         assert_eq!(disk.syncs.load(Ordering::Relaxed), expected);
         for mut written in waiting {
             written.try_recv().unwrap().unwrap();

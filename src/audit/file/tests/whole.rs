@@ -1,6 +1,7 @@
 //! What its caller sees.
 
 use super::*;
+use crate::audit::record::Start;
 use crate::error::Chain;
 use std::os::unix::fs::MetadataExt;
 
@@ -8,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 async fn a_record_is_in_the_file_when_its_ticket_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("missing/audit.jsonl");
-    let (log, writer, _) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
     log.take(record("a")).await.unwrap().written().await.unwrap();
     assert_eq!(images(&file), ["a"]);
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0, "wider than 0640");
@@ -22,7 +23,7 @@ async fn a_record_is_in_the_file_when_its_ticket_says_so() {
 async fn a_file_that_was_moved_away_is_begun_anew() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
-    let (log, _writer, _) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, _writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
     log.take(record("a")).await.unwrap().written().await.unwrap();
     fs::rename(&file, dir.path().join("old")).unwrap();
     log.take(record("b")).await.unwrap().written().await.unwrap();
@@ -36,7 +37,7 @@ async fn a_log_that_cannot_be_written_says_which_file_and_recovers() {
     let file = dir.path().join("audit.jsonl");
     fs::create_dir(&file).unwrap();
     let failures = Counter::default();
-    let (log, _writer, _) = Log::start(&settings(&file), origin(), failures.clone(), Sinks::default()).unwrap();
+    let (log, _writer) = Log::start(&settings(&file), origin(), failures.clone(), Sinks::default()).unwrap();
     let error = log.take(record("a")).await.unwrap().written().await.unwrap_err();
     assert!(Chain(&error).to_string().contains(file.to_str().unwrap()), "{}", Chain(&error));
     assert_eq!(failures.get(), 1);
@@ -49,7 +50,7 @@ async fn a_log_that_cannot_be_written_says_which_file_and_recovers() {
 async fn a_signal_opens_the_file_that_is_there_now_before_any_record() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
-    let (log, _writer, _) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, _writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
     log.take(record("a")).await.unwrap().written().await.unwrap();
     fs::rename(&file, dir.path().join("audit.jsonl.1")).unwrap();
     log.reopen().await;
@@ -63,21 +64,23 @@ async fn a_signal_opens_the_file_that_is_there_now_before_any_record() {
 }
 
 #[tokio::test]
-async fn what_was_cut_is_told() {
+async fn what_was_cut_is_said_where_the_service_says_that_it_started() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
     fs::write(&file, "{\"schema\":1,\"ti").unwrap();
-    let (log, _writer, opening) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
-    assert_eq!(opening.repaired().await, 15);
-    log.take(record("a")).await.unwrap().written().await.unwrap();
-    assert_eq!(numbers(&file), [1]);
+    let (log, _writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let body = Body::Start(Start { rules: 1, repaired: 0 });
+    let started = Record { time: Timestamp::UNIX_EPOCH, event: Event::Started, body };
+    log.take(started).await.unwrap().written().await.unwrap();
+    let record: serde_json::Value = serde_json::from_str(&text(&file)).unwrap();
+    assert_eq!((&record["seq"], &record["repaired"]), (&1.into(), &15.into()), "{record}");
 }
 
 #[tokio::test]
 async fn the_log_ends_with_all_that_it_took_and_leaves_the_rest_of_the_work() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
-    let (log, writer, _) = Log::start(&rotating(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, writer) = Log::start(&rotating(&file), origin(), Counter::default(), Sinks::default()).unwrap();
     for number in 0..100 {
         log.leave(record(&number.to_string())).unwrap();
     }
