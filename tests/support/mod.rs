@@ -9,6 +9,7 @@ pub mod hpack;
 pub mod http2;
 pub mod kubelet;
 pub mod left;
+pub mod log;
 pub mod repoint;
 pub mod standin;
 pub mod world;
