@@ -79,6 +79,8 @@ struct Run<'a> {
 }
 
 const PAGE: usize = 64;
+/// The number of the last one on a page.
+const LAST: u64 = 63;
 
 // === impl Seen ===
 
@@ -210,9 +212,9 @@ impl Life {
             Some(_) | None => runs.push(Run { node, first, last, from, until }),
         };
         for (page, content) in &self.0 {
-            let start = page.saturating_mul(PAGE as u64);
+            let start = page.saturating_mul(64);
             match content {
-                Page::All(from, until) => add(start, start.saturating_add(PAGE as u64 - 1), *from, *until),
+                Page::All(from, until) => add(start, start.saturating_add(LAST), *from, *until),
                 Page::Some(bits, seconds) => {
                     for (at, second) in seconds.iter().enumerate().filter(|(at, _)| bits & bit(*at) != 0) {
                         let seq = start.saturating_add(at as u64);
@@ -227,7 +229,7 @@ impl Life {
 
 /// The page of a number, and its place there.
 fn place(seq: u64) -> (u64, usize) {
-    (seq / PAGE as u64, usize::try_from(seq % PAGE as u64).unwrap_or_default())
+    (seq / 64, usize::try_from(seq & LAST).unwrap_or_default())
 }
 
 fn bit(at: usize) -> u64 {

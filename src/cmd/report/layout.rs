@@ -121,7 +121,7 @@ impl Report<'_> {
         );
         for row in &self.images {
             let cells = cells(row, "<br>", escaped);
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            let _infallible = writeln!(text, "| {} |", cells.join(" | "));
         }
         text.split_off(text.find(|first| first != '\n').unwrap_or_default())
     }

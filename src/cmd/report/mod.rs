@@ -163,7 +163,7 @@ fn sources(options: &Options, settings: Option<&Settings>) -> Vec<Source> {
     let configured = || {
         let file = &settings?.audit.file;
         // With what it was rotated to.
-        Some(Source::Path(file.parent().unwrap_or(Path::new("/")).to_owned()))
+        Some(Source::Path(file.parent().unwrap_or_else(|| Path::new("/")).to_owned()))
     };
     if options.sources.is_empty() { configured().into_iter().collect() } else { said.collect() }
 }

@@ -3,7 +3,7 @@
 //! | name | is from |
 //! |---|---|
 //! | `etcd-worker-1`, on `worker-1` | a static pod: the kubelet appends the node's name |
-//! | `web-5d78c9869d-x2kqz` | a Deployment: its ReplicaSet's hash, then five random characters |
+//! | `web-5d78c9869d-x2kqz` | a Deployment: its `ReplicaSet`'s hash, then five random characters |
 //! | `backup-27985440-x2kqz` | a `CronJob`: the minute it was due (before 1.21, the second), then five |
 //! | `agent-x2kqz` | a `DaemonSet`, a Job, or a `ReplicaSet` of its own: they cannot be told apart |
 //! | `db-0` | a `StatefulSet` |

@@ -93,6 +93,7 @@ fn moment(quarter: i64) -> Timestamp {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "in a test, an overflow is a failure like any other")]
 mod tests {
     use super::*;
 

@@ -161,16 +161,16 @@ impl Image {
             self.failures = self.failures.saturating_add(u64::from(failed));
             *newest = (*newest).max(Newest::new(record.time, failed));
         }
-        let count = match record.event {
-            Event::FellBack => Some((&mut self.fell_back, 1)),
-            // A record says how often since the one before; one without a number stands for itself.
-            Event::Used => Some((&mut self.uses, record.times.unwrap_or(1).max(1))),
-            Event::SandboxImage => Some((&mut self.configured, 1)),
-            _ => None,
+        // A record says how often since the one before; one without a number stands for itself.
+        let times = record.times.unwrap_or(1).max(1);
+        let count = |event, count: &mut u64, by| {
+            if record.event == event {
+                *count = count.saturating_add(by);
+            }
         };
-        if let Some((count, by)) = count {
-            *count = count.saturating_add(by);
-        }
+        count(Event::FellBack, &mut self.fell_back, 1);
+        count(Event::Used, &mut self.uses, times);
+        count(Event::SandboxImage, &mut self.configured, 1);
         self.post_freeze |= record.post_freeze == Some(true);
         widen(&mut self.seen, record.time);
         if let Some(substitute) = &record.substitute

@@ -7,6 +7,7 @@
 
 use super::Mended;
 use super::shell::Word;
+use std::fmt::Write;
 
 /// What can't be part of a name, as a set of a regular expression.
 const BORDER: &str = "[^[:alnum:]_./:@-]";
@@ -23,9 +24,9 @@ pub(super) fn script(mended: &[Mended<'_>]) -> String {
             script.push_str(super::UNRULED);
         }
         for more in one.new.iter().skip(1) {
-            script.push_str(&format!("# or {more}\n"));
+            let _infallible = writeln!(script, "# or {more}");
         }
-        script.push_str(&format!("sed -i -E -e :a -e {} -e ta -- \"$@\"\n", Word(&replacement(one, new))));
+        let _infallible = writeln!(script, "sed -i -E -e :a -e {} -e ta -- \"$@\"", Word(&replacement(one, new)));
     }
     script
 }
