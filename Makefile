@@ -2,7 +2,7 @@
 #
 #   make demo   shows the main job in front of a real containerd, in a minute's reading (ARGS=--stand-in: without one)
 #   make test   passes the tests
-#   make bench  compares calls through repoint with direct ones, and times the decision about one
+#   make bench  compares calls through repoint with direct ones, times the decision about one, and a report of 1 GB
 #   make ci     does all that a change has to pass
 #
 # These install what they need and is missing, where they can: Debian or Ubuntu, as root.
@@ -11,6 +11,6 @@
 
 demo: set-up ; @cargo build --locked --bin repoint --example demo && cargo run --quiet --locked --example demo -- $(ARGS)
 test: set-up ; cargo test --locked
-bench: set-up ; cargo bench --locked --bench relay --bench decide
+bench: set-up ; cargo bench --locked --bench relay --bench decide && cargo bench --locked --bench report -- 1000
 ci: ; .ci/run
 set-up: ; @scripts/set-up

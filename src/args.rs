@@ -22,6 +22,10 @@ pub enum Command {
     Serve(Serve),
     /// Tell what becomes of an image on this node, and why
     Explain(Explain),
+    /// List the images that are still asked for by their old names, what to fix first in front
+    Report(Report),
+    /// Follow the audit log
+    Tail(Tail),
     /// Look at the configuration, or turn it into others' and back
     #[command(subcommand)]
     Config(Config),
@@ -104,6 +108,90 @@ pub struct Explain {
     pub json: bool,
 }
 
+/// Options of `report`.
+#[derive(Debug, Default, Args)]
+#[command(after_long_help = REPORT)]
+pub struct Report {
+    /// Audit logs: files, directories and all below them, `-` for standard input; as repoint wrote them, packed (gzip,
+    /// Zstandard), from `journalctl -o json`, or from a log agent [default: the directory of the configured log]
+    #[arg(value_name = "FILE|DIR|-")]
+    pub sources: Vec<PathBuf>,
+    /// Only what was recorded since: `7d` (also `h`, `m`, `w`), 2023-03-20, or 2023-03-20T12:00:00Z
+    #[arg(long, value_name = "AGO|DATE", conflicts_with = "ready_to_remove")]
+    pub since: Option<String>,
+    /// Only what was recorded until then; what is late is late as of then [default: now]
+    #[arg(long, value_name = "AGO|DATE")]
+    pub until: Option<String>,
+    /// Only pods of these namespaces; `*` and `?` as in a shell
+    #[arg(long = "namespace", value_name = "GLOB", value_delimiter = ',', conflicts_with = "ready_to_remove")]
+    pub namespaces: Vec<String>,
+    /// Tell first whether the log is whole, for the nodes in this file: one name a line, as of `kubectl get nodes -o name`
+    #[arg(long, value_name = "FILE")]
+    pub nodes: Option<PathBuf>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Layout,
+    /// Print what mends it, instead
+    #[arg(long, value_enum, value_name = "TOOL", conflicts_with_all = ["format", "ready_to_remove"])]
+    pub fix: Option<Tool>,
+    /// Exit with 5 where anything is asked for by an old name
+    #[arg(long)]
+    pub fail_on_legacy: bool,
+    /// Exit with 0 only if every node reported, without a gap, and nothing was asked for by an old name; else with 5
+    #[arg(long, requires = "nodes")]
+    pub ready_to_remove: bool,
+    /// For how many days that has to be so
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3660), requires = "ready_to_remove")]
+    pub days: u16,
+    /// The configuration file, for what --fix makes and where the log is [default: /etc/repoint/repoint.toml, where there
+    /// is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Layout {
+    /// For people, as wide as the terminal
+    #[default]
+    Table,
+    /// One object
+    Json,
+    /// One line an image, after a line of names
+    Csv,
+    /// For an issue or a wiki
+    Markdown,
+}
+
+/// What mends a manifest, or fills a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tool {
+    /// Commands that copy each image to where the rules look for it
+    Crane,
+    /// The same
+    Skopeo,
+    /// What to add to a `kustomization.yaml`
+    Kustomize,
+    /// A script that alters the manifests it is given
+    Sed,
+}
+
+/// Options of `tail`.
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// The log [default: the configured one]
+    pub file: Option<PathBuf>,
+    /// Pass the lines on as they are (so it is always where standard output is no terminal)
+    #[arg(long)]
+    pub json: bool,
+    /// Begin with the last N records
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
+    pub lines: usize,
+    /// The configuration file, which says where the log is [default: /etc/repoint/repoint.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// Options of `serve`. Each goes before what the configuration file says.
 #[derive(Debug, Default, Args)]
 pub struct Serve {
@@ -146,8 +234,14 @@ null or empty):
   stands_back  what a written rule replaces: builtin, pattern, by
   presence     the names under which the image is looked for on the node, in order";
 
+const REPORT: &str = "\
+Exit codes: 5 as --fail-on-legacy and --ready-to-remove say; 1 also where a file could not be
+read to its end. The order, the fields of --format json, and how owners are guessed are in
+docs/report.md.";
+
 const AFTER: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, all of whose mistakes are told.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, all of whose mistakes are told,
+5 found what it was to look for.
 RUST_LOG sets what is logged to standard error (default: info).";
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub enum Exit {
     Usage = 2,
     /// The configuration is wrong.
     Configuration = 3,
+    /// It was to look for something, and found it: work for somebody.
+    Findings = 5,
 }
 
 impl From<Exit> for ExitCode {
@@ -28,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_a_promise() {
-        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Configuration];
-        assert_eq!(all.map(|exit| exit as u8), [0, 1, 2, 3]);
+        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Configuration, Exit::Findings];
+        assert_eq!(all.map(|exit| exit as u8), [0, 1, 2, 3, 5]);
     }
 }

@@ -38,6 +38,8 @@ mod outage;
 mod presence;
 // Transparent: what was not to be changed passes through as it is.
 mod relay;
+// What the audit log comes to, read again.
+mod report;
 // The round of a pull: who is asked, in which order, for how long, and what comes back.
 mod rounds;
 // For whom, where and when a rule holds.
@@ -50,6 +52,8 @@ mod shippers;
 mod sinks;
 // Bad input, and the ways of starting and stopping.
 mod startup;
+// The audit log, followed.
+mod tail;
 // Rules explained, and said in others' words.
 mod translate;
 // The private node that the end-to-end tests run on is itself tested.

@@ -5,9 +5,12 @@
 //!
 //! One thread owns the file. Records reach it through a bounded queue, in the order of their numbers, and a call that
 //! is cancelled while its record is being written can't tear a line.
+//!
+//! Who reads it, reads it by [`read`].
 
 pub mod file;
 pub mod freeze;
+pub mod read;
 pub mod record;
 pub mod sink;
 pub mod tally;

@@ -2,7 +2,9 @@
 
 pub mod config;
 pub mod explain;
+pub mod report;
 pub mod serve;
+pub mod tail;
 
 use crate::args::{Cli, Command};
 use crate::error::Chain;
@@ -29,6 +31,8 @@ pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
         Command::Serve(options) => serve::run(&options),
         Command::Explain(options) => explain::run(&options),
+        Command::Report(options) => report::run(&options),
+        Command::Tail(options) => tail::run(&options),
         Command::Config(command) => config::run(&command),
     };
     match outcome {
@@ -41,5 +45,14 @@ pub fn run(cli: Cli) -> Exit {
             }
             exit
         }
+    }
+}
+
+/// Says what has to be known besides what is printed, a line each.
+fn note(lines: impl IntoIterator<Item = String>) {
+    let mut told = std::io::stderr().lock();
+    for line in lines {
+        // There is nobody left to tell that nobody can be told.
+        let _closed = writeln!(told, "repoint: {}", Plain(&line));
     }
 }

@@ -10,6 +10,7 @@ pub mod http2;
 pub mod journal;
 pub mod kubelet;
 pub mod left;
+pub mod log;
 pub mod repoint;
 pub mod standin;
 pub mod world;

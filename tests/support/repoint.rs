@@ -63,6 +63,13 @@ impl Setup {
         self.toml(&format!("[[rules]]\nname = {name:?}\nmatch = [{pattern:?}]\ntargets = {targets:?}\n"))
     }
 
+    /// More of `[audit]`, as lines of TOML.
+    pub fn audit(mut self, lines: &str) -> Self {
+        self.audit.push_str(lines);
+        self.audit.push('\n');
+        self
+    }
+
     /// Further tables, such as `[[rules]]`, as they are to stand at the end of the file.
     pub fn toml(mut self, text: &str) -> Self {
         self.tables.push_str(text);

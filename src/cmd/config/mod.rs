@@ -6,11 +6,10 @@ mod import;
 mod schema;
 mod show;
 
-use super::Failure;
+use super::{Failure, note};
 use crate::args::Config;
 use crate::exit::Exit;
-use crate::output::{self, Plain};
-use std::io::Write;
+use crate::output;
 
 /// Does what the command line says.
 ///
@@ -34,13 +33,4 @@ struct Unwritable(#[from] std::io::Error);
 
 fn print(text: &str) -> Result<(), Failure> {
     output::print(text).map_err(|error| Failure::new(Exit::Failed, Unwritable(error)))
-}
-
-/// Says what has to be known besides what is printed, a line each.
-fn note(lines: impl IntoIterator<Item = String>) {
-    let mut told = std::io::stderr().lock();
-    for line in lines {
-        // There is nobody left to tell that nobody can be told.
-        let _closed = writeln!(told, "repoint: {}", Plain(&line));
-    }
 }

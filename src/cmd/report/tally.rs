@@ -1,0 +1,245 @@
+//! What a log comes to, counted record by record, in whatever order they come.
+
+use super::names::Names;
+use super::owner::{Kind, owner};
+use super::presence::Presence;
+use super::window::Window;
+use crate::audit::read::{Event, Outcome, Pod, Record};
+use crate::rules::Glob;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+/// What is counted.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) window: Window,
+    /// Pods of these alone; all where it is empty.
+    namespaces: Vec<Glob>,
+    pub(super) images: Vec<Image>,
+    image_names: Names,
+    namespace_names: Names,
+    node_names: Names,
+    /// By the numbers of `node_names`.
+    nodes: Vec<Presence>,
+    /// Pairs of an image and a pod. There may be as many as records, so they are kept as hashes, of which two in ten
+    /// million pods are the same once in a hundred thousand reports.
+    pods: HashSet<u64>,
+    hasher: RandomState,
+    /// Records that are about an image in a way that is not known here.
+    pub(super) unknown: u64,
+    /// The first and last record in the window, of whatever kind.
+    pub(super) span: Option<(Timestamp, Timestamp)>,
+}
+
+/// An image that was asked for by its old name.
+#[derive(Debug, Default)]
+pub(super) struct Image {
+    substitute: Option<(Timestamp, Box<str>)>,
+    pub(super) pulls: u64,
+    pub(super) uses: u64,
+    pub(super) failures: u64,
+    pub(super) fell_back: u64,
+    pub(super) configured: u64,
+    pub(super) post_freeze: bool,
+    pub(super) pods: u64,
+    /// Records that are about no pod.
+    pub(super) podless: u64,
+    pub(super) seen: Option<(Timestamp, Timestamp)>,
+    /// By the node's number: its newest pull.
+    nodes: BTreeMap<u32, Newest>,
+    namespaces: BTreeSet<u32>,
+    /// How many pods of an owner there are.
+    owners: HashMap<u32, HashMap<(Box<str>, Kind), u64>>,
+    owner_count: usize,
+    /// Pods of owners that are not kept.
+    pub(super) others: u64,
+}
+
+/// A node's newest pull of an image: twice the microseconds since 1970, and one more if it failed. There is one for each
+/// pair of them, which may be millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Newest(i64);
+
+/// Owners that are kept of an image. More are pods that nobody made, with names that somebody made up, and no list to read.
+const OWNERS: usize = 1000;
+
+// === impl Tally ===
+
+impl Tally {
+    pub(super) fn new(window: Window, namespaces: Vec<Glob>) -> Self {
+        Self {
+            window,
+            namespaces,
+            images: Vec::new(),
+            image_names: Names::default(),
+            namespace_names: Names::default(),
+            node_names: Names::default(),
+            nodes: Vec::new(),
+            pods: HashSet::new(),
+            hasher: RandomState::new(),
+            unknown: 0,
+            span: None,
+        }
+    }
+
+    /// Counts a record.
+    pub(super) fn add(&mut self, record: &Record<'_>) {
+        let node = self.node_names.number(&record.node);
+        let at = usize::try_from(node).unwrap_or(usize::MAX);
+        if at >= self.nodes.len() {
+            self.nodes.resize_with(at.saturating_add(1), Presence::default);
+        }
+        if let Some(presence) = self.nodes.get_mut(at) {
+            presence.add(record, &self.window);
+        }
+        if !self.window.holds(record.time) {
+            return;
+        }
+        widen(&mut self.span, record.time);
+        let (Some(image), event) = (&record.image, record.event) else { return };
+        if matches!(event, Event::Other | Event::Heartbeat | Event::Started | Event::Stopped | Event::Reloaded) {
+            self.unknown = self.unknown.saturating_add(1);
+            return;
+        }
+        let globs = &self.namespaces;
+        let is_meant = |pod: &&Pod<'_>| globs.is_empty() || globs.iter().any(|glob| glob.matches(&pod.namespace));
+        if !globs.is_empty() && !record.all_pods().any(|pod| is_meant(&pod)) {
+            return;
+        }
+        let number = self.image_names.number(image);
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        if at >= self.images.len() {
+            self.images.resize_with(at.saturating_add(1), Image::default);
+        }
+        let Some(counted) = self.images.get_mut(at) else { return };
+        counted.add(record, node);
+        if record.all_pods().next().is_none() {
+            counted.podless = counted.podless.saturating_add(1);
+        }
+        for pod in record.all_pods().filter(is_meant) {
+            let namespace = self.namespace_names.number(&pod.namespace);
+            counted.namespaces.insert(namespace);
+            if self.pods.insert(self.hasher.hash_one((number, pod))) {
+                counted.add_pod(pod, namespace, &record.node);
+            }
+        }
+    }
+
+    /// The images, by name.
+    pub(super) fn images(&self) -> impl Iterator<Item = (&str, &Image)> {
+        (0..).zip(&self.images).filter_map(|(number, image)| Some((self.image_names.name(number)?, image)))
+    }
+
+    pub(super) fn namespace(&self, number: u32) -> &str {
+        self.namespace_names.name(number).unwrap_or_default()
+    }
+
+    pub(super) fn node(&self, number: u32) -> &str {
+        self.node_names.name(number).unwrap_or_default()
+    }
+
+    /// What is known of a node; `None` where it has no record.
+    pub(super) fn presence(&self, node: &str) -> Option<&Presence> {
+        self.nodes.get(usize::try_from(self.node_names.find(node)?).ok()?)
+    }
+
+    /// The nodes that have records.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&str, &Presence)> {
+        (0..).zip(&self.nodes).filter_map(|(number, presence)| Some((self.node_names.name(number)?, presence)))
+    }
+}
+
+// === impl Image ===
+
+impl Image {
+    fn add(&mut self, record: &Record<'_>, node: u32) {
+        let newest = self.nodes.entry(node).or_insert(Newest::NONE);
+        if record.event.is_pull() {
+            let failed = record.outcome != Some(Outcome::Pulled);
+            self.pulls = self.pulls.saturating_add(1);
+            self.failures = self.failures.saturating_add(u64::from(failed));
+            *newest = (*newest).max(Newest::new(record.time, failed));
+        }
+        // A record says how often since the one before; one without a number stands for itself.
+        let times = record.times.unwrap_or(1).max(1);
+        let count = |event, count: &mut u64, by| {
+            if record.event == event {
+                *count = count.saturating_add(by);
+            }
+        };
+        count(Event::FellBack, &mut self.fell_back, 1);
+        count(Event::Used, &mut self.uses, times);
+        count(Event::SandboxImage, &mut self.configured, 1);
+        self.post_freeze |= record.post_freeze == Some(true);
+        widen(&mut self.seen, record.time);
+        if let Some(substitute) = &record.substitute
+            && self.substitute.as_ref().is_none_or(|(time, known)| (*time, &**known) < (record.time, &**substitute))
+        {
+            match &mut self.substitute {
+                Some((time, known)) if **known == **substitute => *time = record.time,
+                other => *other = Some((record.time, (**substitute).into())),
+            }
+        }
+    }
+
+    fn add_pod(&mut self, pod: &Pod<'_>, namespace: u32, node: &str) {
+        self.pods = self.pods.saturating_add(1);
+        let owner = owner(&pod.name, node);
+        let owners = self.owners.entry(namespace).or_default();
+        let key = (owner.name.into(), owner.kind);
+        match owners.get_mut(&key) {
+            Some(count) => *count = count.saturating_add(1),
+            None if self.owner_count < OWNERS => {
+                self.owner_count = self.owner_count.saturating_add(1);
+                owners.insert(key, 1);
+            }
+            None => self.others = self.others.saturating_add(1),
+        }
+    }
+
+    /// The substitute that was last asked for.
+    pub(super) fn substitute(&self) -> Option<&str> {
+        self.substitute.as_ref().map(|(_, name)| &**name)
+    }
+
+    /// The nodes that have it, by number.
+    pub(super) fn nodes(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.nodes.keys().copied()
+    }
+
+    /// On how many nodes the newest pull failed.
+    pub(super) fn failing(&self) -> u64 {
+        self.nodes.values().map(|newest| u64::from(newest.failed())).sum()
+    }
+
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = u32> {
+        self.namespaces.iter().copied()
+    }
+
+    /// Namespace, name, kind and number of pods of each owner.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, &str, Kind, u64)> {
+        self.owners.iter().flat_map(|(namespace, owners)| {
+            owners.iter().map(|((name, kind), pods)| (*namespace, &**name, *kind, *pods))
+        })
+    }
+}
+
+// === impl Newest ===
+
+impl Newest {
+    /// It made none.
+    const NONE: Self = Self(i64::MIN);
+
+    fn new(time: Timestamp, failed: bool) -> Self {
+        Self(time.as_microsecond().saturating_mul(2) | i64::from(failed))
+    }
+
+    fn failed(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {
+    *span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+}
