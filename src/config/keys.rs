@@ -183,7 +183,7 @@ pub const CREDENTIALS: Table = Table {
             name: "timeout",
             kind: Kind::Time,
             unsaid: Unsaid::Default("\"10s\""),
-            about: "How long a provider or a credential helper has to answer.",
+            about: "How long a provider or a credential helper has to answer, or the file to be read.",
         },
     ],
 };
