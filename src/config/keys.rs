@@ -165,7 +165,7 @@ pub const CREDENTIALS: Table = Table {
             name: "env",
             kind: Kind::Variables,
             unsaid: Unsaid::Default("{}"),
-            about: "What the provider has in its environment besides repoint's own.",
+            about: "What the provider has in its environment besides repoint's own, of which it does not see what systemd puts there.",
         },
         Key {
             name: "cache",

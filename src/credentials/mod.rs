@@ -62,7 +62,7 @@ pub enum Source {
         command: PathBuf,
         /// Its arguments.
         args: Vec<String>,
-        /// What is in its environment besides our own.
+        /// What is in its environment besides our own, less what systemd says there.
         env: Vec<(String, String)>,
         /// How long an answer holds that does not say so itself.
         default_cache: Duration,

@@ -28,6 +28,19 @@ async fn a_program_gets_its_input_and_environment_and_is_heard() {
     assert_eq!(std::str::from_utf8(&answer).unwrap(), "input argument given path");
 }
 
+#[test]
+fn what_systemd_tells_repoint_is_not_handed_on_unless_somebody_says_so() {
+    let mut program = script("", &[], AMPLE);
+    program.env.push(("STATE_DIRECTORY".into(), "/own".into()));
+    let command = program.command();
+    let changed = |name: &str| command.as_std().get_envs().find(|(changed, _)| *changed == name).map(|(_, to)| to);
+    for name in ["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC", "JOURNAL_STREAM"] {
+        assert_eq!(changed(name), Some(None), "{name}");
+    }
+    assert_eq!(changed("STATE_DIRECTORY"), Some(Some("/own".as_ref())));
+    assert_eq!(changed("HOME"), None);
+}
+
 #[tokio::test]
 async fn a_program_need_not_read_its_input() {
     let program = script("echo done", &[], AMPLE);
