@@ -92,7 +92,8 @@ pub(super) enum Failed {
 /// `: text`, or nothing.
 struct Said<'a>(&'a str);
 
-/// A process and all it started, for as long as it has not been waited for.
+/// A process and what it started, for as long as it has not been waited for. Of that, what made itself the leader of
+/// another group (`setsid`, as daemons do) is out of reach.
 struct Group(Option<Pid>);
 
 /// Of standard output. Tokens are a few kilobytes.
@@ -141,7 +142,9 @@ const OUR_OWN: &[&str] = &[
 impl Program {
     /// Runs the program once, with `input` on its standard input.
     ///
-    /// If this is dropped, or fails, the program is killed with all it started.
+    /// If this is dropped, or fails, the program is killed with its process group: all it started, but for what left the
+    /// group on purpose (`setsid`). That goes on until the service stops and systemd ends whatever is in its cgroup. It can't
+    /// hold up a pull, though, since nobody waits for it beyond the time limit.
     ///
     /// # Errors
     ///

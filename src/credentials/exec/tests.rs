@@ -78,6 +78,19 @@ async fn a_program_that_writes_without_end_is_killed_with_all_it_started() {
 }
 
 #[tokio::test]
+async fn what_left_the_group_of_a_killed_program_outlives_it_and_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    let leave = "setsid sh -c 'echo $$ >\"$1.new\"; mv \"$1.new\" \"$1\"; exec sleep 600' daemon \"$1\" &";
+    let body = format!("{leave} until [ -e \"$1\" ]; do sleep 0.01; done; yes");
+    let program = script(&body, &[file.to_str().unwrap()], AMPLE);
+    assert!(matches!(program.run(b"").await, Err(Failed::Large(_))));
+    let pid = std::fs::read_to_string(&file).unwrap();
+    assert!(alive(pid.trim()));
+    kill_process_group(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+#[tokio::test]
 async fn a_program_is_killed_when_nobody_waits_for_it_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
