@@ -171,6 +171,27 @@ fn what_stands_in_the_place_of_all_credentials_is_not_told_either() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_source_s_name_is_told_only_if_it_could_be_one() {
+    let uses = |name: &str| {
+        format!(
+            "[credentials.harbor]\nsystemd = \"x\"\n[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [{{ location = \"y.example\", credentials = {name} }}]"
+        )
+    };
+    let told = mistake(&uses("\"harbour\""));
+    assert!(told.ends_with("there is no [credentials.harbour]; did you mean `harbor`?"), "{told}");
+    for name in ["\"robot:hunter2\"", "\"hunter2!\"", "\"/hunter2\"", "\"hunter2 \""] {
+        let told = mistake(&uses(name));
+        let expected =
+            "`rules.a.targets.credentials`: no source has this name; there is `harbor`, `none` and `forward`";
+        assert_eq!(told, format!("/c.toml:6:52: {expected}"), "{name}");
+    }
+    for value in ["4711", "[\"hunter2\"]", "\"\""] {
+        let told = mistake(&uses(value));
+        assert!(told.ends_with("`rules.a.targets.credentials`: expected a string that is not empty"), "{told}");
+    }
+}
+
+#[test]
 fn what_no_file_and_no_argument_can_have_in_it_is_a_mistake() {
     for text in [
         "state = \"/a\\u0000\"",
