@@ -159,7 +159,7 @@ pub const CREDENTIALS: Table = Table {
             name: "args",
             kind: Kind::List(&Kind::Text),
             unsaid: Unsaid::Default("[]"),
-            about: "The provider's arguments.",
+            about: "The provider's arguments, which everybody on the node can see: a secret belongs into `env`.",
         },
         Key {
             name: "env",

@@ -1,5 +1,6 @@
 //! Defaults, and whether it all makes sense together. Every mistake is told, not just the first.
 
+mod arguments;
 mod credentials;
 mod files;
 mod rules;

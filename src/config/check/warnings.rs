@@ -1,6 +1,6 @@
 //! What makes sense, and was perhaps not meant all the same.
 
-use super::{Settings, files};
+use super::{Settings, arguments, files};
 use crate::config::mistake::Mistake;
 use crate::config::place::Placed;
 use crate::config::reader::segment;
@@ -30,6 +30,7 @@ pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
     for said in &source.said.rules {
         warnings.extend(without_effect(said));
     }
+    warnings.extend(arguments::warnings(&source.said.credentials));
     warnings.extend(files::warnings(&source.said.credentials));
     warnings
 }

@@ -228,15 +228,58 @@ fn what_kubeadm_puts_elsewhere_is_found_where_the_alias_is_on() {
 #[test]
 fn what_is_right_and_was_perhaps_not_meant_is_a_warning() {
     let text = "[credentials.hub]\nsystemd = \"x\"\n[[rules]]\nname = \"kubernetes\"\nmatch = [\"x.example\"]\naction = \"deny\"";
-    let source = Source::of("/c.toml", text.as_bytes());
-    let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
     assert_eq!(
-        warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        warned(text),
         [
             "/c.toml:1:14: `credentials.hub`: no target uses it",
             "/c.toml:4:8: `rules.kubernetes.name`: a built-in rule goes by this name, too: records can't tell them apart",
         ]
     );
+}
+
+/// The warnings of a configuration that has no mistakes.
+fn warned(text: &str) -> Vec<String> {
+    let source = Source::of("/c.toml", text.as_bytes());
+    let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
+    warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_argument_that_may_be_a_secret_is_a_warning_without_it() {
+    let warned = |args: &str| {
+        warned(&format!(
+            "[credentials.p]\nprovider = \"/bin/sh\"\nargs = [{args}]\n[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [{{ location = \"y.example\", credentials = \"p\" }}]"
+        ))
+    };
+    let expected = |column: usize| {
+        format!(
+            "/c.toml:3:{column}: `credentials.p.args`: everybody on the node can see the arguments of a program: a secret belongs into `env`, or into a file that the program reads"
+        )
+    };
+    for args in [
+        "\"--token=hunter2\"",
+        "\"-password=hunter2\"",
+        "\"--API_KEY\", \"hunter2\"",
+        "\"--proxy=http://robot:hunter2@proxy.example\"",
+        "\"http://robot:hunter2@proxy.example\"",
+    ] {
+        assert_eq!(warned(args), [expected(9)], "{args}");
+    }
+    assert_eq!(warned("\"get\", \"--client-secret=hunter2\""), [expected(16)]);
+    for args in [
+        "",
+        "\"get-credentials\"",
+        "\"get-token\", \"--v=3\"",
+        "\"--token-file=/run/token\"",
+        "\"--token=/run/token\"",
+        "\"--password-stdin\"",
+        "\"--secret\", \"--v=3\"",
+        "\"--token=\"",
+        "\"--secret-id\", \"mirror\"",
+        "\"--endpoint=https://sts.example/@x\"",
+    ] {
+        assert_eq!(warned(args), [""; 0], "{args}");
+    }
 }
 
 #[test]
@@ -253,11 +296,9 @@ fn nodes_with_one_configuration_have_one_hash_however_it_is_cut_and_whatever_the
 #[test]
 fn what_a_rule_matches_or_excludes_for_nothing_is_a_warning() {
     let warned = |patterns: &str, exclude: &str| {
-        let text =
-            format!("[[rules]]\nname = \"a\"\nmatch = [{patterns}]\nexclude = [{exclude}]\ntargets = [\"m.corp\"]\n");
-        let source = Source::of("/c.toml", text.as_bytes());
-        let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
-        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        warned(&format!(
+            "[[rules]]\nname = \"a\"\nmatch = [{patterns}]\nexclude = [{exclude}]\ntargets = [\"m.corp\"]\n"
+        ))
     };
     for exclude in ["\"x.example/a\"", "\"X.example:443/a/b\", \"y.example\"", "\"*.example/a\""] {
         assert_eq!(warned("\"x.example\", \"*.example/b\"", exclude), [""; 0], "{exclude}");
