@@ -4,9 +4,11 @@ use super::mistake::Mistake;
 use super::parse;
 use super::place::File;
 use super::said::Said;
+use rustix::fs::{OFlags, makedev};
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where the file is, if nobody says otherwise. It need not be there.
@@ -31,6 +33,10 @@ pub struct Source {
 
 /// More than this is no configuration.
 const LARGEST: u64 = 16 << 20;
+/// What stands for standard input elsewhere. It can be read once, and a configuration may be read again.
+const DASH: &str = "-";
+/// The numbers of `/dev/null`.
+const NULL: (u32, u32) = (1, 3);
 
 /// Reads `path`, or the default file where it is there, and the drop-ins beside it.
 pub fn load(path: Option<&Path>) -> Source {
@@ -95,13 +101,31 @@ impl Source {
 
 /// What is in a file, if it is no more than anybody says of a configuration.
 pub(super) fn text(path: &Path) -> io::Result<Vec<u8>> {
+    if path == Path::new(DASH) {
+        return Err(io::Error::other("`-` does not stand for standard input here; a file of that name is `./-`"));
+    }
+    // Before it is opened, which some devices take for a command; and after, in case it is another one by then. One that
+    // became a pipe in between is not waited for.
+    regular(&fs::metadata(path)?)?;
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    regular(&file.metadata()?)?;
     let mut text = Vec::new();
-    let read = fs::File::open(path)?.take(LARGEST.saturating_add(1)).read_to_end(&mut text)?;
+    let read = file.take(LARGEST.saturating_add(1)).read_to_end(&mut text)?;
     if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
         Ok(text)
     } else {
         Err(io::Error::other("it has more than 16 MiB"))
     }
+}
+
+/// Refuses what nobody keeps a configuration in: a pipe that nobody writes to would be waited for. A directory is refused
+/// by the system, in its own words.
+fn regular(found: &Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    // A drop-in that leads there is masked, as systemd has it.
+    let is_null = kind.is_char_device() && found.rdev() == makedev(NULL.0, NULL.1);
+    if kind.is_file() || kind.is_dir() || is_null { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// The drop-ins for `path`: of `repoint.toml`, those in `repoint.d` beside it, in the order of their names. Editors and
