@@ -1,6 +1,6 @@
 //! Several files, and files that are not what they should be.
 
-use super::{Serve, Settings, Source, load, settings, substitute};
+use super::{Serve, Settings, Source, load, settings, substitute, warnings};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -171,6 +171,28 @@ fn a_dash_is_no_file_and_not_standard_input() {
     let told = settings(&Serve::default(), &load(Some(Path::new("-")))).unwrap_err().to_string();
     let expected = "`-` does not stand for standard input here; a file of that name is `./-`";
     assert_eq!(told, format!("cannot read the configuration file -: {expected}"));
+}
+
+#[test]
+fn what_is_not_read_and_was_perhaps_meant_is_a_warning() {
+    let directory = directory(&[
+        ("repoint.toml", ""),
+        ("repoint.d/10-a.TOML", ""),
+        ("repoint.d/10-b.conf", ""),
+        ("repoint.d/10-c.toml~", ""),
+        ("repoint.d/10-d.toml", ""),
+        ("repoint.d/.10-e.TOML", ""),
+        ("repoint.d/10-f.toml.rpmsave", ""),
+        ("repoint.d/README", ""),
+        ("repoint.d/g.conf/x", ""),
+    ]);
+    let prefix = format!("{}/", directory.path().display());
+    let warned = warnings(&loaded(&directory), &holds(&directory));
+    assert_eq!(
+        warned.iter().map(|warning| warning.to_string().replace(&prefix, "")).collect::<Vec<_>>(),
+        ["10-a.TOML", "10-b.conf", "10-c.toml~"]
+            .map(|name| format!("repoint.d/{name} is not read: what is ends in `.toml`"))
+    );
 }
 
 #[test]

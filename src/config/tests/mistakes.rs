@@ -82,6 +82,19 @@ fn a_proxy_of_itself_is_refused() {
 }
 
 #[test]
+fn a_socket_is_the_same_however_its_path_is_written() {
+    for same in ["/run/y/../x.sock", "/run//x.sock", "unix:///run/./x.sock", "/../run/x.sock"] {
+        for key in ["runtime", "image_endpoint", "admin"] {
+            let told = mistake(&format!("listen = \"/run/x.sock\"\n{key} = \"{same}\""));
+            assert!(told.starts_with("/c.toml:2:") && told.contains(&format!("`{key}`: this is the socket")), "{told}");
+        }
+    }
+    let told = mistake("admin = \"/run/r/../r.sock\"\nruntime = \"/run/r.sock\"");
+    assert_eq!(told, "/c.toml:1:9: `admin`: this is the container runtime's socket: metrics need one of their own");
+    super::checked("listen = \"/run/x.sock\"\nruntime = \"/run/y/x.sock\"\nadmin = \"/run/y/../z.sock\"").unwrap();
+}
+
+#[test]
 fn rules_that_contradict_each_other_are_told_by_name_at_the_later_one() {
     let told = mistake("[[rules]]\nname = \"mirror\"\nmatch = [\"registry.k8s.io\"]\ntargets = [\"mirror.corp\"]");
     let expected = "/c.toml:3:9: `rules.mirror.match`: rule `kubernetes` pulls from `registry.k8s.io`, which rule `mirror` matches";

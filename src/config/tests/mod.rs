@@ -283,6 +283,51 @@ fn an_argument_that_may_be_a_secret_is_a_warning_without_it() {
 }
 
 #[test]
+fn a_share_of_no_nodes_is_a_warning() {
+    let rule = |more: &str| {
+        warned(&format!("[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [\"y.example\"]\n{more}"))
+    };
+    let expected = "/c.toml:5:11: `rules.a.percent`: it observes on every node, since none is in a share of 0: `action = \"observe\"` says so";
+    assert_eq!(rule("percent = 0"), [expected]);
+    // There is nobody for whom that day comes.
+    assert_eq!(rule("percent = 0.0\nfrom = 2026-12-01"), [expected]);
+    assert_eq!(rule("percent = 0\naction = \"observe\""), [""; 0]);
+    assert_eq!(rule("percent = 0.01"), [""; 0]);
+}
+
+#[test]
+fn a_namespace_that_is_named_and_excluded_is_a_warning() {
+    let rule = |only: &str, except: &str| {
+        warned(&format!(
+            "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\naction = \"deny\"\nnamespaces = [{only}]\nexclude_namespaces = [{except}]"
+        ))
+    };
+    assert_eq!(
+        rule("\"prod\", \"team-*\", \"team-a\"", "\"team-*\", \"test\""),
+        [
+            "/c.toml:5:23: `rules.a.namespaces`: `team-*` is of no effect: all of it is excluded, by `team-*`",
+            "/c.toml:5:33: `rules.a.namespaces`: `team-a` is of no effect: all of it is excluded, by `team-*`",
+        ]
+    );
+    assert_eq!(rule("\"team-*\", \"t?\"", "\"team-a\", \"t1\""), [""; 0]);
+}
+
+#[test]
+fn a_place_that_is_matched_twice_is_a_warning() {
+    let rule =
+        |patterns: &str| warned(&format!("[[rules]]\nname = \"a\"\nmatch = [{patterns}]\ntargets = [\"y.example\"]"));
+    assert_eq!(
+        rule("\"x.example/a\", \"*.x.example\", \"X.example:443/a\", \"*.x.example\""),
+        [
+            "/c.toml:3:40: `rules.a.match`: `X.example:443/a` is of no effect: it is in `match` already, as `x.example/a`",
+            "/c.toml:3:59: `rules.a.match`: `*.x.example` is of no effect: it is in `match` already, as `*.x.example`",
+        ]
+    );
+    // Of the longer one, less is replaced.
+    assert_eq!(rule("\"x.example\", \"x.example/a\", \"*.x.example\""), [""; 0]);
+}
+
+#[test]
 fn nodes_with_one_configuration_have_one_hash_however_it_is_cut_and_whatever_they_are_called() {
     let hash = |text: &str| checked(text).unwrap().hash;
     let rule = "[[rules]]\nname = \"a\"\nmatch = [\"old.example\"]\ntargets = [\"new.example\"]\n";
