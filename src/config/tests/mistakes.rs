@@ -56,6 +56,30 @@ fn every_line_that_is_no_toml_is_told_and_nothing_that_follows_from_it() {
 }
 
 #[test]
+fn a_table_that_is_there_twice_is_told_once() {
+    let told =
+        mistakes("[audit]\nfile = \"/a\"\n[audit]\nfile = \"/b\"\n[credentials.a]\nsystemd = \nsystemd = \"x\"\n");
+    assert_eq!(
+        told,
+        [
+            "/c.toml:3:2: duplicate key `audit`",
+            "/c.toml:6:11: string values must be quoted, expected literal string",
+            "/c.toml:7:1: duplicate key `systemd`",
+        ]
+    );
+}
+
+#[test]
+fn rules_under_one_bracket_and_under_two_are_told_which_it_is() {
+    let expected =
+        "duplicate key `rules`: each rule stands under a line `[[rules]]` of its own, and none under `[rules]`";
+    let (one, two) = ("[rules]\nname = \"a\"\n", "[[rules]]\nname = \"a\"\n");
+    assert_eq!(mistakes(&[one, two].concat()), [format!("/c.toml:3:3: {expected}")]);
+    assert_eq!(mistakes(&[two, one].concat()), [format!("/c.toml:3:2: {expected}")]);
+    assert_eq!(mistakes(&[one, one].concat()), [format!("/c.toml:3:2: {expected}")]);
+}
+
+#[test]
 fn what_is_no_utf_8_is_told_with_its_place() {
     let source = Source::of("/c.toml", b"node = \"x\"\n# \xc3\xa4 \xff");
     let told = settings(&Serve::default(), &source).unwrap_err().to_string();
