@@ -41,6 +41,9 @@ pub enum Unsaid {
 /// With less than one byte nothing would be read, and so nothing substituted; more than a gibibyte is no message.
 pub const LIMITS: (usize, usize) = (1, 1 << 30);
 
+/// The keys of a source that are about a provider, and about nothing else.
+pub const OF_PROVIDERS: [&str; 3] = ["args", "env", "cache"];
+
 /// What stands for the value of a variable where it is shown: it may be a secret.
 pub const HIDDEN: &str = "…";
 

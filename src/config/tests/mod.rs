@@ -1,3 +1,4 @@
+mod editors;
 mod files;
 mod mistakes;
 mod pages;
