@@ -106,10 +106,22 @@ fn refused(schema: &Value, document: &Value, at: &str) -> Vec<String> {
                 vec![at.to_owned()]
             }
             ("minLength", Value::String(text)) if (text.len() as u64) < rule.as_u64().unwrap() => vec![at.to_owned()],
+            ("maxLength", Value::String(text)) if (text.len() as u64) > rule.as_u64().unwrap() => vec![at.to_owned()],
+            ("maxProperties", Value::Object(fields)) if (fields.len() as u64) > rule.as_u64().unwrap() => {
+                vec![at.to_owned()]
+            }
             ("minimum", Value::Number(number)) if number.as_f64() < rule.as_f64() => vec![at.to_owned()],
             ("maximum", Value::Number(number)) if number.as_f64() > rule.as_f64() => vec![at.to_owned()],
-            ("properties" | "additionalProperties" | "propertyNames" | "required" | "dependentRequired", _) => vec![],
-            ("items" | "minItems" | "uniqueItems" | "minLength" | "minimum" | "maximum", _) => vec![],
+            (
+                "properties"
+                | "additionalProperties"
+                | "propertyNames"
+                | "required"
+                | "dependentRequired"
+                | "maxProperties",
+                _,
+            ) => vec![],
+            ("items" | "minItems" | "uniqueItems" | "minLength" | "maxLength" | "minimum" | "maximum", _) => vec![],
             (unknown, _) => panic!("`{unknown}` is not known here"),
         };
         wrong.extend(inner);
