@@ -81,7 +81,7 @@ async fn the_mirror_is_shown_its_own_credentials_whatever_they_come_from() {
     let host = mirror.host();
     program(
         &bin.join("docker-credential-vault"),
-        "read server; [ \"$1\" = get ] && echo \"{\\\"ServerURL\\\":\\\"$server\\\",\\\"Username\\\":\\\"puller\\\",\\\"Secret\\\":\\\"open-sesame\\\"}\"",
+        "read server; [ -z \"$CREDENTIALS_DIRECTORY\" ] && [ \"$1\" = get ] && echo \"{\\\"ServerURL\\\":\\\"$server\\\",\\\"Username\\\":\\\"puller\\\",\\\"Secret\\\":\\\"open-sesame\\\"}\"",
     );
     let helped = world.path().join("helped.json");
     fs::write(&helped, format!("{{\"credHelpers\": {{\"{host}\": \"vault\"}}}}")).unwrap();
@@ -89,7 +89,7 @@ async fn the_mirror_is_shown_its_own_credentials_whatever_they_come_from() {
     program(
         &plugin,
         &format!(
-            "cat >/dev/null; echo '{{\"kind\":\"CredentialProviderResponse\",\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"cacheKeyType\":\"Registry\",\"cacheDuration\":\"1h0m0s\",\"auth\":{{\"{host}\":{{\"username\":\"puller\",\"password\":\"open-sesame\"}}}}}}'"
+            "cat >/dev/null; [ -z \"$CREDENTIALS_DIRECTORY\" ] && echo '{{\"kind\":\"CredentialProviderResponse\",\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"cacheKeyType\":\"Registry\",\"cacheDuration\":\"1h0m0s\",\"auth\":{{\"{host}\":{{\"username\":\"puller\",\"password\":\"open-sesame\"}}}}}}'"
         ),
     );
     let handed_over = world.path().join("handed-over");

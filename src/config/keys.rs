@@ -56,6 +56,9 @@ pub const MOST_LABELS: usize = 32;
 /// So many bytes the name of a label, and its value, may have at most.
 pub const LONGEST_LABEL: (usize, usize) = (63, 256);
 
+/// The keys of a source that are about a provider, and about nothing else.
+pub const OF_PROVIDERS: [&str; 3] = ["args", "env", "cache"];
+
 /// What stands for the value of a variable where it is shown: it may be a secret.
 pub const HIDDEN: &str = "…";
 
@@ -230,13 +233,13 @@ pub const CREDENTIALS: Table = Table {
             name: "args",
             kind: Kind::List(&Kind::Text),
             unsaid: Unsaid::Default("[]"),
-            about: "The provider's arguments.",
+            about: "The provider's arguments, which everybody on the node can see: a secret belongs into `env`.",
         },
         Key {
             name: "env",
             kind: Kind::Variables,
             unsaid: Unsaid::Default("{}"),
-            about: "What the provider has in its environment besides repoint's own.",
+            about: "What the provider has in its environment besides repoint's own, of which it does not see what systemd puts there.",
         },
         Key {
             name: "cache",
@@ -254,7 +257,7 @@ pub const CREDENTIALS: Table = Table {
             name: "timeout",
             kind: Kind::Time,
             unsaid: Unsaid::Default("\"10s\""),
-            about: "How long a provider or a credential helper has to answer.",
+            about: "How long a provider or a credential helper has to answer, or the file to be read.",
         },
     ],
 };

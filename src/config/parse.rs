@@ -13,6 +13,8 @@ use toml::de::{DeTable, DeValue};
 
 /// A file that is no TOML is not looked at any further than for so many reasons.
 const MOST_SYNTAX: usize = 10;
+/// What the parser says of a key that is there twice.
+const TWICE: &str = "duplicate key";
 
 /// What a file says, and what is wrong with it; nothing where it is no TOML.
 pub(super) fn file(file: &File) -> (Option<Said>, Vec<Mistake>) {
@@ -29,16 +31,56 @@ pub(super) fn file(file: &File) -> (Option<Said>, Vec<Mistake>) {
 /// Every line that is no TOML. Of a line that has several reasons, the first is the cause of the others.
 fn syntax(file: &File) -> Vec<Mistake> {
     let (_what_is_left, errors) = DeTable::parse_recoverable(file.text());
-    let mut mistakes: Vec<(Range<usize>, String)> = Vec::new();
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        let key = if message == "duplicate key" { file.at(&span).map(|key| format!(" `{key}`")) } else { None };
-        mistakes.push((span, message + &key.unwrap_or_default()));
+    let mut errors: Vec<(Range<usize>, String)> = errors
+        .into_iter()
+        .map(|error| (error.span().unwrap_or_default(), error.message().lines().collect::<Vec<_>>().join(", ")))
+        .collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    errors.dedup_by_key(|(span, _)| file.place(span).line());
+    // The keys of a table that is there twice are only there twice because it is.
+    let mut end_of_twice = 0;
+    errors.retain(|(span, message)| {
+        let is_twice = message == TWICE;
+        if is_twice && span.start < end_of_twice {
+            return false;
+        }
+        if is_twice && header(file.line(span)).is_some() {
+            end_of_twice = end_of_table(file.text(), span.end);
+        }
+        true
+    });
+    let told = errors.into_iter().take(MOST_SYNTAX);
+    told.map(|(span, message)| {
+        let hint = if message == TWICE { twice(file, &span) } else { String::new() };
+        Mistake::in_text(file.place(&span), message + &hint)
+    })
+    .collect()
+}
+
+/// What to say of a key that is there twice.
+fn twice(file: &File, span: &Range<usize>) -> String {
+    let Some(key) = file.at(span) else { return String::new() };
+    let is_list = keys::TOP.key(key).is_some_and(|key| matches!(key.kind, Kind::Tables(_)));
+    if is_list && header(file.line(span)) == Some(key) {
+        format!(" `{key}`: each rule stands under a line `[[{key}]]` of its own, and none under `[{key}]`")
+    } else {
+        format!(" `{key}`")
     }
-    mistakes.sort_by_key(|(span, _)| span.start);
-    mistakes.dedup_by_key(|(span, _)| file.place(span).line());
-    mistakes.into_iter().take(MOST_SYNTAX).map(|(span, what)| Mistake::in_text(file.place(&span), what)).collect()
+}
+
+/// The table that a line begins, `rules` in `[rules]` or `[[rules]]`, if it begins one.
+fn header(line: &str) -> Option<&str> {
+    let inner = line.trim_start().strip_prefix('[')?;
+    inner.trim_start_matches('[').split(']').next().map(str::trim)
+}
+
+/// Where the next table begins, as seen from `start`, on the line of a header. (A list within a table may look like one:
+/// then more is told than has to be.)
+fn end_of_table(text: &str, start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    let mut lines = rest.match_indices('\n').map(|(end, _)| end.saturating_add(1));
+    let next = lines.find(|&line| rest.get(line..).and_then(header).is_some());
+    next.map_or(text.len(), |next| start.saturating_add(next))
 }
 
 fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {

@@ -53,6 +53,13 @@ impl File {
         self.text.get(span.clone())
     }
 
+    /// The line that a span begins on.
+    pub fn line(&self, span: &Range<usize>) -> &str {
+        let number = self.lines.partition_point(|&start| start <= span.start);
+        let start = self.lines.get(number.saturating_sub(1)).copied().unwrap_or_default();
+        self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default()
+    }
+
     /// Where a span begins.
     pub fn place(&self, span: &Range<usize>) -> Place {
         let line = self.lines.partition_point(|&start| start <= span.start);

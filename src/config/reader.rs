@@ -129,8 +129,9 @@ impl<'a> Reader<'a> {
     /// Notes that something else stands where this was expected.
     pub(super) fn unexpected(&mut self, path: &str, kind: Kind, raw: &Raw<'_>, hint: Option<&str>) {
         let expected = kind.expected();
-        // What stands in the wrong place there may be a password.
-        let is_private = path.strip_prefix(PRIVATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        // What stands in the wrong place there may be a password; and where a target names a source, too.
+        let is_private = path.strip_prefix(PRIVATE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            || path.strip_suffix(PRIVATE).is_some_and(|rest| rest.ends_with('.'));
         let what = if is_private {
             format!("expected {expected}")
         } else {

@@ -2,6 +2,7 @@
 
 use super::keys::{self, Key, Table, Unsaid};
 use super::kind::Kind;
+use crate::rules::{Action, Credentials};
 use serde_json::{Map, Value, json};
 
 /// The schema, in the draft of 2020-12.
@@ -37,6 +38,9 @@ fn described(key: &Key) -> Value {
         Unsaid::Unset(then) => format!("{} Not set: {then}.", key.about),
     };
     schema.insert("description".to_owned(), json!(about));
+    if key.unsaid == Unsaid::Required && matches!(key.kind, Kind::List(_)) {
+        schema.insert("minItems".to_owned(), json!(1));
+    }
     if let Unsaid::Default(default) = key.unsaid
         && let Some(default) = json_of(default)
     {
@@ -49,10 +53,11 @@ fn kind(kind: Kind) -> Map<String, Value> {
     let schema = match kind {
         Kind::Text => json!({ "type": "string" }),
         Kind::Name => json!({ "type": "string", "minLength": 1 }),
-        Kind::FileName => json!({ "type": "string", "pattern": "^[^/]+$" }),
+        Kind::FileName => json!({ "type": "string", "pattern": "^[^/]+$", "not": { "enum": [".", ".."] } }),
         Kind::Socket => json!({ "type": "string", "pattern": "^(unix://)?/" }),
         Kind::Path => json!({ "type": "string", "pattern": "^/" }),
-        Kind::Wait | Kind::Time => json!({ "type": "string", "examples": ["500ms", "5s", "2m", "12h"] }),
+        Kind::Wait => json!({ "type": "string", "pattern": TIME, "examples": TIMES }),
+        Kind::Time => json!({ "type": "string", "pattern": TIME, "not": { "pattern": NO_TIME }, "examples": TIMES }),
         Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Truth => json!({ "type": "boolean" }),
         Kind::Percent => json!({ "type": "number", "minimum": 0, "maximum": 100 }),
@@ -63,8 +68,13 @@ fn kind(kind: Kind) -> Map<String, Value> {
         Kind::Location => json!({ "type": "string", "pattern": LOCATION }),
         Kind::Namespace => json!({ "type": "string", "pattern": NAMESPACE }),
         Kind::Target(target) => json!({ "oneOf": [kind_value(Kind::Location), table(target)] }),
+        Kind::List(Kind::Alias) => json!({ "type": "array", "items": kind_value(Kind::Alias), "uniqueItems": true }),
         Kind::List(item) => json!({ "type": "array", "items": kind_value(*item) }),
-        Kind::Variables => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Variables => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[^=]+$" },
+            "additionalProperties": { "type": "string", "not": { "const": keys::HIDDEN } },
+        }),
         Kind::Labels => json!({
             "type": "object",
             "maxProperties": keys::MOST_LABELS,
@@ -72,16 +82,56 @@ fn kind(kind: Kind) -> Map<String, Value> {
             "additionalProperties": { "type": "string", "maxLength": keys::LONGEST_LABEL.1 },
         }),
         Kind::Table(own) => Value::Object(table(own)),
-        Kind::Named(own) => json!({ "type": "object", "additionalProperties": table(own) }),
-        Kind::Tables(own) => json!({ "type": "array", "items": table(own) }),
+        Kind::Named(own) => json!({
+            "type": "object",
+            "propertyNames": { "minLength": 1, "not": { "enum": OWN.map(|own| own.name().to_owned()) } },
+            "additionalProperties": source(own),
+        }),
+        Kind::Tables(own) => json!({ "type": "array", "items": rule(own) }),
     };
     schema.as_object().cloned().unwrap_or_default()
+}
+
+/// A source of credentials: what is about a provider needs one.
+fn source(keys: &Table) -> Value {
+    let needs: Map<_, _> = keys::OF_PROVIDERS.iter().map(|name| ((*name).to_owned(), json!(["provider"]))).collect();
+    let mut schema = table(keys);
+    schema.insert("dependentRequired".to_owned(), Value::Object(needs));
+    Value::Object(schema)
+}
+
+/// A rule: one that rewrites has targets, and one that denies has no failures to speak of.
+fn rule(keys: &Table) -> Value {
+    let acts = |actions: &[Action]| {
+        let actions: Vec<_> = actions.iter().map(|action| action.as_str()).collect();
+        json!({ "properties": { "action": { "enum": actions } }, "required": ["action"] })
+    };
+    let mut schema = table(keys);
+    schema.insert(
+        "allOf".to_owned(),
+        json!([
+            {
+                // It rewrites if nothing is said.
+                "if": acts(&[Action::Observe, Action::Deny]),
+                "else": { "properties": { "targets": { "minItems": 1 } }, "required": ["targets"] },
+            },
+            { "if": acts(&[Action::Deny]), "then": { "properties": { "on_failure": false } } },
+        ]),
+    );
+    Value::Object(schema)
 }
 
 fn kind_value(of: Kind) -> Value {
     Value::Object(kind(of))
 }
 
+/// What has a meaning of its own where a source is named.
+const OWN: [Credentials; 2] = [Credentials::None, Credentials::Forward];
+const TIMES: [&str; 4] = ["500ms", "5s", "2m", "12h"];
+// Not their units to the letter, of which there are thirty: these begin so, and those that are no times don't.
+const TIME: &str =
+    r"^\+?(([0-9]+([.,][0-9]+)?\s*[hmsuµn][a-z]*(,\s+|\s*))+|[Pp][Tt][0-9.,HhMmSs]+|[0-9]+:[0-9]+:[0-9.,]+)$";
+const NO_TIME: &str = "^[^1-9]*$";
 /// A TOML date is a string to editors.
 const MOMENT: &str = r"^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:\d{2}))?$";
 // No more than the characters: the grammar of references is longer than a person wants to read in a warning.

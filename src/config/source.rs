@@ -4,9 +4,11 @@ use super::mistake::Mistake;
 use super::parse;
 use super::place::File;
 use super::said::Said;
-use std::ffi::OsString;
-use std::fs;
+use rustix::fs::{OFlags, makedev};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where the file is, if nobody says otherwise. It need not be there.
@@ -21,6 +23,8 @@ pub struct Source {
     pub is_there: bool,
     /// Those that go before it, the last one first of all.
     pub drop_ins: Vec<PathBuf>,
+    /// Files beside these that are not read, and were perhaps meant to be.
+    pub unread: Vec<PathBuf>,
     /// What holds of what they say.
     pub said: Said,
     /// What is wrong with any of them.
@@ -31,6 +35,13 @@ pub struct Source {
 
 /// More than this is no configuration.
 const LARGEST: u64 = 16 << 20;
+/// What stands for standard input elsewhere. It can be read once, and a configuration may be read again.
+const DASH: &str = "-";
+/// How the names of files end, in lower case, that people who know other programs take for drop-ins, and how editors call
+/// what was one. What package managers leave has ends of its own, and is left by their rules.
+const MEANT: &[&str] = &[".toml", ".conf", ".toml~"];
+/// The numbers of `/dev/null`.
+const NULL: (u32, u32) = (1, 3);
 
 /// Reads `path`, or the default file where it is there, and the drop-ins beside it.
 pub fn load(path: Option<&Path>) -> Source {
@@ -44,7 +55,7 @@ pub fn load(path: Option<&Path>) -> Source {
         }
     }
     match drop_ins(path) {
-        Ok(found) => source.drop_ins = found,
+        Ok(found) => (source.drop_ins, source.unread) = found,
         Err((directory, error)) => source.unreadable(2, "directory", &directory, &error),
     }
     for (number, path) in source.drop_ins.clone().iter().enumerate() {
@@ -95,8 +106,17 @@ impl Source {
 
 /// What is in a file, if it is no more than anybody says of a configuration.
 pub(super) fn text(path: &Path) -> io::Result<Vec<u8>> {
+    if path == Path::new(DASH) {
+        return Err(io::Error::other("`-` does not stand for standard input here; a file of that name is `./-`"));
+    }
+    // Before it is opened, which some devices take for a command; and after, in case it is another one by then. One that
+    // became a pipe in between is not waited for.
+    regular(&fs::metadata(path)?)?;
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    regular(&file.metadata()?)?;
     let mut text = Vec::new();
-    let read = fs::File::open(path)?.take(LARGEST.saturating_add(1)).read_to_end(&mut text)?;
+    let read = file.take(LARGEST.saturating_add(1)).read_to_end(&mut text)?;
     if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
         Ok(text)
     } else {
@@ -104,34 +124,50 @@ pub(super) fn text(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The drop-ins for `path`: of `repoint.toml`, those in `repoint.d` beside it, in the order of their names. Editors and
-/// package managers leave hidden files and other endings behind; those are not meant.
-fn drop_ins(path: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-    let Some(stem) = path.file_stem() else { return Ok(Vec::new()) };
+/// Refuses what nobody keeps a configuration in: a pipe that nobody writes to would be waited for. A directory is refused
+/// by the system, in its own words.
+fn regular(found: &Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    // A drop-in that leads there is masked, as systemd has it.
+    let is_null = kind.is_char_device() && found.rdev() == makedev(NULL.0, NULL.1);
+    if kind.is_file() || kind.is_dir() || is_null { Ok(()) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+/// The drop-ins for `path`: of `repoint.toml`, those in `repoint.d` beside it, in the order of their names; and files that
+/// were perhaps meant to be some.
+fn drop_ins(path: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), (PathBuf, io::Error)> {
+    let Some(stem) = path.file_stem() else { return Ok(Default::default()) };
     let mut name = OsString::from(stem);
     name.push(".d");
     let directory = path.with_file_name(name);
     if directory == path {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
-    let mut found = match names(&directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+    let mut names = match names(&directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Default::default()),
         Err(error) => return Err((directory, error)),
-        Ok(found) => found,
+        Ok(names) => names,
     };
-    found.sort();
-    Ok(found.into_iter().map(|name| directory.join(name)).collect())
+    names.sort();
+    let (read, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| has_end(name, &[".toml"]));
+    let meant = others.into_iter().filter(|name| has_end(&name.to_ascii_lowercase(), MEANT));
+    let in_directory = |name: OsString| directory.join(name);
+    Ok((read.into_iter().map(in_directory).collect(), meant.map(in_directory).collect()))
 }
 
+/// The files in a directory. Editors leave hidden ones behind; those are not meant.
 fn names(directory: &Path) -> io::Result<Vec<OsString>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let (name, kind) = (entry.file_name(), entry.file_type()?);
-        let bytes = name.as_encoded_bytes();
-        if bytes.ends_with(b".toml") && !bytes.starts_with(b".") && (kind.is_file() || kind.is_symlink()) {
+        if !name.as_encoded_bytes().starts_with(b".") && (kind.is_file() || kind.is_symlink()) {
             found.push(name);
         }
     }
     Ok(found)
+}
+
+fn has_end(name: &OsStr, ends: &[&str]) -> bool {
+    ends.iter().any(|end| name.as_encoded_bytes().ends_with(end.as_bytes()))
 }

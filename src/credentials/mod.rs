@@ -22,7 +22,8 @@
 //! helper is empty, and an empty entry is none.
 //!
 //! Files are read anew for every lookup. That is once for a pull, and of a few hundred bytes: nothing can be stale then, and
-//! no secret is kept in memory for the time between.
+//! no secret is kept in memory for the time between. A mount that hangs fails the lookup when its time is over; the threads
+//! that hang with it are few.
 
 mod cache;
 mod credential;
@@ -53,7 +54,7 @@ pub enum Source {
     DockerConfig {
         /// The file.
         path: PathBuf,
-        /// How long a credential helper has to answer.
+        /// How long reading it may take, and as long again a credential helper's answer.
         timeout: Duration,
     },
     /// A credential provider, as the kubelet runs them.
@@ -62,7 +63,7 @@ pub enum Source {
         command: PathBuf,
         /// Its arguments.
         args: Vec<String>,
-        /// What is in its environment besides our own.
+        /// What is in its environment besides our own, less what systemd says there.
         env: Vec<(String, String)>,
         /// How long an answer holds that does not say so itself.
         default_cache: Duration,
@@ -73,7 +74,7 @@ pub enum Source {
     Systemd {
         /// Its name in `$CREDENTIALS_DIRECTORY`.
         name: String,
-        /// How long a credential helper has to answer.
+        /// How long reading it may take, and as long again a credential helper's answer.
         timeout: Duration,
     },
 }

@@ -4,7 +4,7 @@ use super::Source;
 use super::credential::{Credential, Login};
 use super::docker::{self, Unusable};
 use super::exec::Program;
-use super::file::{self, Unreadable};
+use super::file::{Reader, Unreadable};
 use super::helper::Helpers;
 use super::provider::{self, Provider};
 use super::systemd::{self, Odd};
@@ -61,9 +61,9 @@ enum Why {
 /// A source, and what it needs to be asked.
 #[derive(Debug)]
 enum Kind {
-    DockerConfig { path: PathBuf, helpers: Helpers },
+    DockerConfig { path: PathBuf, reader: Reader, helpers: Helpers },
     Provider(Box<Provider>),
-    Systemd { name: String, helpers: Helpers },
+    Systemd { name: String, reader: Reader, helpers: Helpers },
 }
 
 // === impl Store ===
@@ -82,9 +82,10 @@ impl Store {
         clock: Clock,
         path: Option<&OsStr>,
     ) -> Self {
+        let helpers = |timeout| Helpers::new(timeout, path.map(OsStr::to_owned));
         let kind = |source| match source {
-            Source::DockerConfig { path: file, timeout } => {
-                Kind::DockerConfig { path: file, helpers: Helpers::new(timeout, path.map(OsStr::to_owned)) }
+            Source::DockerConfig { path, timeout } => {
+                Kind::DockerConfig { path, reader: Reader::new(timeout), helpers: helpers(timeout) }
             }
             Source::Provider { command, args, env, default_cache, timeout } => {
                 let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -92,7 +93,7 @@ impl Store {
                 Kind::Provider(Box::new(Provider::new(program, default_cache, clock)))
             }
             Source::Systemd { name, timeout } => {
-                Kind::Systemd { name, helpers: Helpers::new(timeout, path.map(OsStr::to_owned)) }
+                Kind::Systemd { name, reader: Reader::new(timeout), helpers: helpers(timeout) }
             }
         };
         Self { sources: sources.into_iter().map(|(name, source)| (name, kind(source))).collect(), directory }
@@ -117,15 +118,15 @@ impl Store {
 
     async fn ask(&self, kind: &Kind, image: Reference<'_>) -> Result<Option<Login>, Why> {
         match kind {
-            Kind::DockerConfig { path, helpers } => {
-                let document = file::read(path).await?;
+            Kind::DockerConfig { path, reader, helpers } => {
+                let document = reader.read(path).await?;
                 let found = docker::find(&document, image, helpers).await;
                 found.map_err(|error| Why::Config { path: path.clone(), error })
             }
             Kind::Provider(provider) => provider.find(image).await.map_err(Why::Provider),
-            Kind::Systemd { name, helpers } => {
+            Kind::Systemd { name, reader, helpers } => {
                 let path = self.handed_over(name)?;
-                let content = file::read(&path).await?;
+                let content = reader.read(&path).await?;
                 systemd::find(&content, image, helpers).await.map_err(|error| Why::Systemd { path, error })
             }
         }

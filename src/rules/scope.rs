@@ -93,6 +93,11 @@ impl Glob {
         self.matcher.matches(name)
     }
 
+    /// Whether it can be told from what is written that all of `other` are among these.
+    pub fn surrounds(&self, other: &Self) -> bool {
+        self == other || (other.is_literal() && self.matches(&other.written))
+    }
+
     fn is_literal(&self) -> bool {
         !self.written.contains(['*', '?'])
     }
@@ -133,6 +138,9 @@ impl Default for Rollout {
 // === impl Percent ===
 
 impl Percent {
+    /// Of no nodes.
+    pub const NONE: Self = Self(0);
+
     /// A share of so many hundredths of a percent; `None` where that is more than all.
     pub fn from_hundredths(hundredths: u16) -> Option<Self> {
         (hundredths <= HUNDREDTHS).then_some(Self(hundredths))

@@ -4,7 +4,7 @@ use super::discovery::{self, NotOne};
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use tokio::net::UnixStream;
@@ -71,6 +71,12 @@ impl Address {
         &self.0
     }
 
+    /// Whether both are one path, however it is written: `/run/x/../a.sock` is `/run/a.sock`. (That `x` may be a link to
+    /// elsewhere is not looked at: who means two sockets can say so without it.)
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        straight(&self.0) == straight(&other.0)
+    }
+
     /// A socket of that name in the same directory.
     #[must_use]
     pub fn beside(&self, name: &str) -> Self {
@@ -135,6 +141,19 @@ impl Dialer {
     }
 }
 
+/// An absolute path without `..`. (Two paths are compared without `.` and empty components anyway.)
+fn straight(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir {
+            let _is_not_root = straight.pop();
+        } else {
+            straight.push(component);
+        }
+    }
+    straight
+}
+
 /// What a path leads to, whatever links it leads through.
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
@@ -154,6 +173,17 @@ async fn connect(address: Address) -> Result<(Address, UnixStream), Unreachable>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_path_is_written_in_many_ways() {
+        let is_same = |one: &str, other: &str| one.parse::<Address>().unwrap().is_same_as(&other.parse().unwrap());
+        for same in ["/run/x.sock", "/run/./x.sock", "//run//x.sock/", "/run/a/b/../../x.sock", "/../run/x.sock"] {
+            assert!(is_same(same, "unix:///run/x.sock"), "{same}");
+        }
+        for other in ["/x.sock", "/run/x.sock/y", "/run/a/x.sock", "/run/../x.sock", "/run/..x.sock"] {
+            assert!(!is_same(other, "/run/x.sock"), "{other}");
+        }
+    }
 
     #[test]
     fn an_address_is_an_absolute_path_with_or_without_its_scheme() {

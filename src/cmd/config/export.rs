@@ -23,6 +23,9 @@ enum Unwritten {
     },
 }
 
+/// Names of new files that may be taken, by whatever.
+const MOST_NAMES: u32 = 100;
+
 /// Writes all of it, or, where a file of somebody else's is in the way, nothing.
 ///
 /// # Errors
@@ -72,18 +75,47 @@ fn write(exported: &Exported, directory: &Path) -> Result<(), Unwritten> {
         }
     }
     for (path, File { text, .. }) in paths.iter().zip(&exported.files) {
-        let replace = || -> io::Result<()> {
-            let parent = path.parent().unwrap_or(directory);
-            fs::create_dir_all(parent)?;
-            // In one step, since the runtime may be reading. The name is one that neither runtime reads.
-            let new = path.with_extension("repoint-new");
-            let mut file = fs::File::create(&new)?;
-            file.write_all(text.as_bytes())?;
-            fs::rename(&new, path)
-        };
-        replace().map_err(|error| Unwritten::Unwritable { path: path.clone(), error })?;
+        replace(path, text).map_err(|error| Unwritten::Unwritable { path: path.clone(), error })?;
     }
-    Ok(())
+    // The directories of registries, some of which may be new in it.
+    let synced = if paths.is_empty() { Ok(()) } else { sync(directory) };
+    synced.map_err(|error| Unwritten::Unwritable { path: directory.to_owned(), error })
+}
+
+/// Puts a file in the place of another in one step, since the runtime may be reading; a crash leaves the old one or the new
+/// one, and an error nothing beside it.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent)?;
+    let (new, mut file) = beside(path)?;
+    let replaced = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, path))
+        .and_then(|()| sync(parent));
+    if replaced.is_err() {
+        // It is the first error that counts; and where only the directory could not be synced, the name is gone already.
+        let _gone = fs::remove_file(new);
+    }
+    replaced
+}
+
+/// A new file, by a name that neither runtime reads. Whatever is there by such a name, a link too, is another's.
+fn beside(path: &Path) -> io::Result<(PathBuf, fs::File)> {
+    let mut taken = io::ErrorKind::AlreadyExists.into();
+    for number in 0..MOST_NAMES {
+        let new = path.with_extension(format!("repoint-{}-{number}", std::process::id()));
+        match fs::File::create_new(&new) {
+            Ok(file) => return Ok((new, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(taken)
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    fs::File::open(directory)?.sync_all()
 }
 
 /// What an earlier export wrote for registries that this one says nothing of.
@@ -100,6 +132,7 @@ fn left_over(exported: &Exported, directory: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn exported(text: &str) -> Exported {
         let file = |path: &str| File { path: path.into(), text: format!("{MARK}\n{text}") };
@@ -120,6 +153,33 @@ mod tests {
         assert_eq!(read("a/hosts.toml"), format!("{MARK}\ntwo"), "nothing is written by halves");
         assert_eq!(read("b/hosts.toml"), "server = \"https://precious\"");
         assert_eq!(fs::read_dir(directory.path().join("a")).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_link_that_lies_in_wait_is_not_followed_and_what_failed_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("precious"), "precious").unwrap();
+        fs::create_dir(at("a")).unwrap();
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(at("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        for name in ["a/hosts.repoint-new".to_owned(), format!("a/hosts.repoint-{}-0", std::process::id())] {
+            symlink("../precious", at(&name)).unwrap();
+        }
+        let before = names();
+        write(&exported("one"), directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(at("precious")).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(at("a/hosts.toml")).unwrap(), format!("{MARK}\none"));
+        fs::remove_file(at("a/hosts.toml")).unwrap();
+        assert_eq!(names(), before);
+        // What can't be replaced by a file is a directory, which comes too late to be seen before.
+        fs::create_dir(at("a/hosts.toml")).unwrap();
+        replace(&at("a/hosts.toml"), "two").unwrap_err();
+        fs::remove_dir(at("a/hosts.toml")).unwrap();
+        assert_eq!(names(), before);
     }
 
     #[test]

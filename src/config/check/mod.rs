@@ -1,5 +1,6 @@
 //! Defaults, and whether it all makes sense together. Every mistake is told, not just the first.
 
+mod arguments;
 mod credentials;
 mod files;
 mod rules;
@@ -79,19 +80,30 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
     let runtime = socket("runtime", flags.runtime.as_deref(), said.runtime.as_ref(), &mut mistakes);
     let image = socket("image_endpoint", flags.image_endpoint.as_deref(), said.image_endpoint.as_ref(), &mut mistakes);
     let listen = listen.map(|(listen, _)| listen).or_else(|| LISTEN.parse().ok());
+    let is_listen = |address: &Address| listen.as_ref().is_some_and(|listen| listen.is_same_as(address));
     for (key, other) in [("runtime", &runtime), ("image_endpoint", &image)] {
         let what = "this is the socket that repoint itself listens on: name the container runtime's";
         match other {
-            Some((address, Some(said))) if Some(address) == listen.as_ref() => {
+            Some((address, Some(said))) if is_listen(address) => {
                 mistakes.push(Mistake::at_key(said.place.clone(), key, what));
             }
-            Some((address, None)) if Some(address) == listen.as_ref() => mistakes.push(Mistake::in_flag(key, what)),
+            Some((address, None)) if is_listen(address) => mistakes.push(Mistake::in_flag(key, what)),
             Some(_) | None => {}
         }
     }
-    if let Some(admin) = said.admin.as_ref().filter(|admin| Some(&admin.value) == listen.as_ref()) {
-        let what = "this is the socket that the kubelet is pointed to: metrics need one of their own";
-        mistakes.push(Mistake::at_key(admin.place.clone(), "admin", what));
+    if let Some(admin) = &said.admin {
+        let is_runtime = |(address, _): &Socket<'_>| address.is_same_as(&admin.value);
+        let whose = if is_listen(&admin.value) {
+            Some("the socket that the kubelet is pointed to")
+        } else if [&runtime, &image].into_iter().flatten().any(is_runtime) {
+            Some("the container runtime's socket")
+        } else {
+            None
+        };
+        if let Some(whose) = whose {
+            let what = format!("this is {whose}: metrics need one of their own");
+            mistakes.push(Mistake::at_key(admin.place.clone(), "admin", what));
+        }
     }
     // Beside the other one, wherever that is: two that run side by side do not meet.
     let beside = || listen.as_ref().map(|listen| listen.beside("admin.sock"));

@@ -111,7 +111,12 @@ fn unknown_source(name: &Placed<String>, path: &str, source: &Source, mistakes: 
     if source.is_whole && !sources().any(|name| name == wanted) {
         let own = [Credentials::None, Credentials::Forward];
         let names = sources().chain(own.iter().map(Credentials::name));
-        let what = format!("there is no [credentials.{}]; {}", segment(&wanted), instead(&wanted, names));
+        // What a name would have to be quoted for may be a password, by somebody who took the source for the login.
+        let what = if segment(&wanted) == wanted {
+            format!("there is no [credentials.{wanted}]; {}", instead(&wanted, names))
+        } else {
+            format!("no source has this name; {}", instead(&wanted, names))
+        };
         mistakes.push(Mistake::at_key(name.place.clone(), format!("{path}.credentials"), what));
     }
 }

@@ -1,12 +1,13 @@
 //! What makes sense, and was perhaps not meant all the same.
 
-use super::{Settings, files};
+use super::{Settings, arguments, files};
 use crate::config::mistake::Mistake;
 use crate::config::place::Placed;
 use crate::config::reader::segment;
 use crate::config::said::{List, SaidAudit, SaidRule};
 use crate::config::source::Source;
-use crate::rules::{Credentials, Pattern};
+use crate::rules::{Action, Credentials, Glob, Pattern, Percent};
+use std::fmt;
 
 /// What one may want to look at again.
 pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
@@ -39,7 +40,13 @@ pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
     }
     for said in &source.said.rules {
         warnings.extend(without_effect(said));
+        warnings.extend(nowhere(said));
     }
+    warnings.extend(source.unread.iter().map(|path| {
+        // It holds nowhere, and so has no rank of its own.
+        Mistake::in_file(usize::MAX, format!("{} is not read: what is ends in `.toml`", path.display()))
+    }));
+    warnings.extend(arguments::warnings(&source.said.credentials));
     warnings.extend(files::warnings(&source.said.credentials));
     warnings
 }
@@ -47,17 +54,47 @@ pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
 /// What is matched for nothing, and excluded for nothing. (Of what is excluded in part, the rest was meant.)
 fn without_effect(said: &SaidRule) -> Vec<Mistake> {
     let path = format!("rules.{}", segment(&said.name.value));
-    let list = |list: &'_ Option<List<Pattern>>| list.iter().flat_map(|list| list.value.clone()).collect::<Vec<_>>();
     let (patterns, excluded) = (list(&said.patterns), list(&said.exclude));
-    let for_nothing = patterns.iter().filter_map(|Placed { value: pattern, place }| {
-        let by = excluded.iter().find(|exclude| exclude.value.surrounds(pattern))?;
-        let what = format!("`{pattern}` is of no effect: all of it is excluded, by `{}`", by.value);
+    let (namespaces, excluded_namespaces) = (list(&said.namespaces), list(&said.exclude_namespaces));
+    let again = patterns.iter().enumerate().filter_map(|(number, Placed { value: pattern, place })| {
+        let is_same = |other: &Pattern| other.host() == pattern.host() && other.path() == pattern.path();
+        let earlier = patterns.iter().take(number).find(|other| is_same(&other.value))?;
+        let what = format!("`{pattern}` is of no effect: it is in `match` already, as `{}`", earlier.value);
         Some(Mistake::at_key(place.clone(), format!("{path}.match"), what))
     });
+    let for_nothing = excluded_by(patterns, excluded, Pattern::surrounds, &format!("{path}.match"));
+    let for_nobody = excluded_by(namespaces, excluded_namespaces, Glob::surrounds, &format!("{path}.namespaces"));
     let beside = excluded.iter().filter(|exclude| !patterns.iter().any(|pattern| pattern.value.meets(&exclude.value)));
     let beside = beside.map(|Placed { value: exclude, place }| {
         let what = format!("`{exclude}` is of no effect: nothing of it is in `match`");
         Mistake::at_key(place.clone(), format!("{path}.exclude"), what)
     });
-    for_nothing.chain(beside).collect()
+    again.chain(for_nothing).chain(for_nobody).chain(beside).collect()
+}
+
+fn list<T>(list: &Option<List<T>>) -> &[Placed<T>] {
+    list.as_ref().map(|list| list.value.as_slice()).unwrap_or_default()
+}
+
+/// What is listed at `key`, and wholly excluded.
+fn excluded_by<T: fmt::Display>(
+    listed: &[Placed<T>],
+    excluded: &[Placed<T>],
+    surrounds: fn(&T, &T) -> bool,
+    key: &str,
+) -> Vec<Mistake> {
+    let for_nothing = listed.iter().filter_map(|Placed { value, place }| {
+        let by = excluded.iter().find(|exclude| surrounds(&exclude.value, value))?;
+        let what = format!("`{value}` is of no effect: all of it is excluded, by `{}`", by.value);
+        Some(Mistake::at_key(place.clone(), key, what))
+    });
+    for_nothing.collect()
+}
+
+/// A share that no node is in, whatever the day.
+fn nowhere(said: &SaidRule) -> Option<Mistake> {
+    let observes = said.action.as_ref().is_some_and(|action| action.value == Action::Observe);
+    let percent = said.percent.as_ref().filter(|percent| percent.value == Percent::NONE && !observes)?;
+    let what = "it observes on every node, since none is in a share of 0: `action = \"observe\"` says so";
+    Some(Mistake::at_key(percent.place.clone(), format!("rules.{}.percent", segment(&said.name.value)), what))
 }

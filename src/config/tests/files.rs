@@ -1,6 +1,6 @@
 //! Several files, and files that are not what they should be.
 
-use super::{Serve, Settings, Source, load, settings, substitute};
+use super::{Serve, Settings, Source, load, settings, substitute, warnings};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -150,7 +150,54 @@ fn a_file_that_is_named_must_be_there() {
     let expected = "cannot read the configuration file /nonexistent/c.toml: No such file or directory (os error 2)";
     assert_eq!(told("/nonexistent/c.toml"), expected);
     assert!(told("/").contains("Is a directory"));
-    assert!(told("/dev/zero").ends_with("it has more than 16 MiB"));
+    let directory = directory(&[("repoint.toml", "")]);
+    let file = directory.path().join("repoint.toml");
+    fs::File::options().write(true).open(&file).unwrap().set_len((16 << 20) + 1).unwrap();
+    assert!(told(file.to_str().unwrap()).ends_with("it has more than 16 MiB"));
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let directory = directory(&[("repoint.toml", "")]);
+    let at = |name: &str| directory.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    fs::create_dir(at("repoint.d")).unwrap();
+    symlink("../pipe", at("repoint.d/10.toml")).unwrap();
+    symlink("/dev/zero", at("repoint.d/20.toml")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    symlink("../socket", at("repoint.d/30.toml")).unwrap();
+    let expected = ["10", "20", "30"]
+        .map(|name| format!("cannot read the configuration file repoint.d/{name}.toml: it is not a regular file"));
+    assert_eq!(told(&directory), expected);
+}
+
+#[test]
+fn a_dash_is_no_file_and_not_standard_input() {
+    let told = settings(&Serve::default(), &load(Some(Path::new("-")))).unwrap_err().to_string();
+    let expected = "`-` does not stand for standard input here; a file of that name is `./-`";
+    assert_eq!(told, format!("cannot read the configuration file -: {expected}"));
+}
+
+#[test]
+fn what_is_not_read_and_was_perhaps_meant_is_a_warning() {
+    let directory = directory(&[
+        ("repoint.toml", ""),
+        ("repoint.d/10-a.TOML", ""),
+        ("repoint.d/10-b.conf", ""),
+        ("repoint.d/10-c.toml~", ""),
+        ("repoint.d/10-d.toml", ""),
+        ("repoint.d/.10-e.TOML", ""),
+        ("repoint.d/10-f.toml.rpmsave", ""),
+        ("repoint.d/README", ""),
+        ("repoint.d/g.conf/x", ""),
+    ]);
+    let prefix = format!("{}/", directory.path().display());
+    let warned = warnings(&loaded(&directory), &holds(&directory));
+    assert_eq!(
+        warned.iter().map(|warning| warning.to_string().replace(&prefix, "")).collect::<Vec<_>>(),
+        ["10-a.TOML", "10-b.conf", "10-c.toml~"]
+            .map(|name| format!("repoint.d/{name} is not read: what is ends in `.toml`"))
+    );
 }
 
 #[test]

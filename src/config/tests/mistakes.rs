@@ -93,6 +93,30 @@ fn every_line_that_is_no_toml_is_told_and_nothing_that_follows_from_it() {
 }
 
 #[test]
+fn a_table_that_is_there_twice_is_told_once() {
+    let told =
+        mistakes("[audit]\nfile = \"/a\"\n[audit]\nfile = \"/b\"\n[credentials.a]\nsystemd = \nsystemd = \"x\"\n");
+    assert_eq!(
+        told,
+        [
+            "/c.toml:3:2: duplicate key `audit`",
+            "/c.toml:6:11: string values must be quoted, expected literal string",
+            "/c.toml:7:1: duplicate key `systemd`",
+        ]
+    );
+}
+
+#[test]
+fn rules_under_one_bracket_and_under_two_are_told_which_it_is() {
+    let expected =
+        "duplicate key `rules`: each rule stands under a line `[[rules]]` of its own, and none under `[rules]`";
+    let (one, two) = ("[rules]\nname = \"a\"\n", "[[rules]]\nname = \"a\"\n");
+    assert_eq!(mistakes(&[one, two].concat()), [format!("/c.toml:3:3: {expected}")]);
+    assert_eq!(mistakes(&[two, one].concat()), [format!("/c.toml:3:2: {expected}")]);
+    assert_eq!(mistakes(&[one, one].concat()), [format!("/c.toml:3:2: {expected}")]);
+}
+
+#[test]
 fn what_is_no_utf_8_is_told_with_its_place() {
     let source = Source::of("/c.toml", b"node = \"x\"\n# \xc3\xa4 \xff");
     let told = settings(&Serve::default(), &source).unwrap_err().to_string();
@@ -116,6 +140,19 @@ fn a_proxy_of_itself_is_refused() {
     let told = settings(&flags, &Source::of("/c.toml", b"listen = \"/run/x.sock\"")).unwrap_err().to_string();
     assert_eq!(told, format!("--image-endpoint: {expected}"));
     assert!(mistake("listen = \"/run/x.sock\"\nadmin = \"/run/x.sock\"").starts_with("/c.toml:2:9: `admin`: "));
+}
+
+#[test]
+fn a_socket_is_the_same_however_its_path_is_written() {
+    for same in ["/run/y/../x.sock", "/run//x.sock", "unix:///run/./x.sock", "/../run/x.sock"] {
+        for key in ["runtime", "image_endpoint", "admin"] {
+            let told = mistake(&format!("listen = \"/run/x.sock\"\n{key} = \"{same}\""));
+            assert!(told.starts_with("/c.toml:2:") && told.contains(&format!("`{key}`: this is the socket")), "{told}");
+        }
+    }
+    let told = mistake("admin = \"/run/r/../r.sock\"\nruntime = \"/run/r.sock\"");
+    assert_eq!(told, "/c.toml:1:9: `admin`: this is the container runtime's socket: metrics need one of their own");
+    super::checked("listen = \"/run/x.sock\"\nruntime = \"/run/y/x.sock\"\nadmin = \"/run/y/../z.sock\"").unwrap();
 }
 
 #[test]
@@ -205,6 +242,27 @@ fn what_stands_in_the_place_of_all_credentials_is_not_told_either() {
     let told = mistake("[credentials]\ndocker_config = \"/hunter2\"");
     let expected = "expected a table: a source has a name, as `mirror` in `[credentials.mirror]`";
     assert_eq!(told, format!("/c.toml:2:17: `credentials.docker_config`: {expected}"));
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_source_s_name_is_told_only_if_it_could_be_one() {
+    let uses = |name: &str| {
+        format!(
+            "[credentials.harbor]\nsystemd = \"x\"\n[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [{{ location = \"y.example\", credentials = {name} }}]"
+        )
+    };
+    let told = mistake(&uses("\"harbour\""));
+    assert!(told.ends_with("there is no [credentials.harbour]; did you mean `harbor`?"), "{told}");
+    for name in ["\"robot:hunter2\"", "\"hunter2!\"", "\"/hunter2\"", "\"hunter2 \""] {
+        let told = mistake(&uses(name));
+        let expected =
+            "`rules.a.targets.credentials`: no source has this name; there is `harbor`, `none` and `forward`";
+        assert_eq!(told, format!("/c.toml:6:52: {expected}"), "{name}");
+    }
+    for value in ["4711", "[\"hunter2\"]", "\"\""] {
+        let told = mistake(&uses(value));
+        assert!(told.ends_with("`rules.a.targets.credentials`: expected a string that is not empty"), "{told}");
+    }
 }
 
 #[test]

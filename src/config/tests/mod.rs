@@ -1,3 +1,4 @@
+mod editors;
 mod files;
 mod mistakes;
 mod pages;
@@ -229,15 +230,103 @@ fn what_kubeadm_puts_elsewhere_is_found_where_the_alias_is_on() {
 #[test]
 fn what_is_right_and_was_perhaps_not_meant_is_a_warning() {
     let text = "[credentials.hub]\nsystemd = \"x\"\n[[rules]]\nname = \"kubernetes\"\nmatch = [\"x.example\"]\naction = \"deny\"";
-    let source = Source::of("/c.toml", text.as_bytes());
-    let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
     assert_eq!(
-        warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        warned(text),
         [
             "/c.toml:1:14: `credentials.hub`: no target uses it",
             "/c.toml:4:8: `rules.kubernetes.name`: a built-in rule goes by this name, too: records can't tell them apart",
         ]
     );
+}
+
+/// The warnings of a configuration that has no mistakes.
+fn warned(text: &str) -> Vec<String> {
+    let source = Source::of("/c.toml", text.as_bytes());
+    let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
+    warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_argument_that_may_be_a_secret_is_a_warning_without_it() {
+    let warned = |args: &str| {
+        warned(&format!(
+            "[credentials.p]\nprovider = \"/bin/sh\"\nargs = [{args}]\n[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [{{ location = \"y.example\", credentials = \"p\" }}]"
+        ))
+    };
+    let expected = |column: usize| {
+        format!(
+            "/c.toml:3:{column}: `credentials.p.args`: everybody on the node can see the arguments of a program: a secret belongs into `env`, or into a file that the program reads"
+        )
+    };
+    for args in [
+        "\"--token=hunter2\"",
+        "\"-password=hunter2\"",
+        "\"--API_KEY\", \"hunter2\"",
+        "\"--proxy=http://robot:hunter2@proxy.example\"",
+        "\"http://robot:hunter2@proxy.example\"",
+    ] {
+        assert_eq!(warned(args), [expected(9)], "{args}");
+    }
+    assert_eq!(warned("\"get\", \"--client-secret=hunter2\""), [expected(16)]);
+    for args in [
+        "",
+        "\"get-credentials\"",
+        "\"get-token\", \"--v=3\"",
+        "\"--token-file=/run/token\"",
+        "\"--token=/run/token\"",
+        "\"--password-stdin\"",
+        "\"--secret\", \"--v=3\"",
+        "\"--token=\"",
+        "\"--secret-id\", \"mirror\"",
+        "\"--endpoint=https://sts.example/@x\"",
+    ] {
+        assert_eq!(warned(args), [""; 0], "{args}");
+    }
+}
+
+#[test]
+fn a_share_of_no_nodes_is_a_warning() {
+    let rule = |more: &str| {
+        warned(&format!("[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\ntargets = [\"y.example\"]\n{more}"))
+    };
+    let expected = "/c.toml:5:11: `rules.a.percent`: it observes on every node, since none is in a share of 0: `action = \"observe\"` says so";
+    assert_eq!(rule("percent = 0"), [expected]);
+    // There is nobody for whom that day comes.
+    assert_eq!(rule("percent = 0.0\nfrom = 2026-12-01"), [expected]);
+    assert_eq!(rule("percent = 0\naction = \"observe\""), [""; 0]);
+    assert_eq!(rule("percent = 0.01"), [""; 0]);
+}
+
+#[test]
+fn a_namespace_that_is_named_and_excluded_is_a_warning() {
+    let rule = |only: &str, except: &str| {
+        warned(&format!(
+            "[[rules]]\nname = \"a\"\nmatch = [\"x.example\"]\naction = \"deny\"\nnamespaces = [{only}]\nexclude_namespaces = [{except}]"
+        ))
+    };
+    assert_eq!(
+        rule("\"prod\", \"team-*\", \"team-a\"", "\"team-*\", \"test\""),
+        [
+            "/c.toml:5:23: `rules.a.namespaces`: `team-*` is of no effect: all of it is excluded, by `team-*`",
+            "/c.toml:5:33: `rules.a.namespaces`: `team-a` is of no effect: all of it is excluded, by `team-*`",
+        ]
+    );
+    assert_eq!(rule("\"team-*\", \"t?\"", "\"team-a\", \"t1\""), [""; 0]);
+}
+
+#[test]
+fn a_place_that_is_matched_twice_is_a_warning() {
+    let rule =
+        |patterns: &str| warned(&format!("[[rules]]\nname = \"a\"\nmatch = [{patterns}]\ntargets = [\"y.example\"]"));
+    assert_eq!(
+        rule("\"x.example/a\", \"*.x.example\", \"X.example:443/a\", \"*.x.example\""),
+        [
+            "/c.toml:3:40: `rules.a.match`: `X.example:443/a` is of no effect: it is in `match` already, as `x.example/a`",
+            "/c.toml:3:59: `rules.a.match`: `*.x.example` is of no effect: it is in `match` already, as `*.x.example`",
+        ]
+    );
+    // Of the longer one, less is replaced.
+    assert_eq!(rule("\"x.example\", \"x.example/a\", \"*.x.example\""), [""; 0]);
 }
 
 #[test]
@@ -288,11 +377,9 @@ fn nodes_with_one_configuration_have_one_hash_however_it_is_cut_and_whatever_the
 #[test]
 fn what_a_rule_matches_or_excludes_for_nothing_is_a_warning() {
     let warned = |patterns: &str, exclude: &str| {
-        let text =
-            format!("[[rules]]\nname = \"a\"\nmatch = [{patterns}]\nexclude = [{exclude}]\ntargets = [\"m.corp\"]\n");
-        let source = Source::of("/c.toml", text.as_bytes());
-        let warnings = warnings(&source, &settings(&Serve::default(), &source).unwrap());
-        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        warned(&format!(
+            "[[rules]]\nname = \"a\"\nmatch = [{patterns}]\nexclude = [{exclude}]\ntargets = [\"m.corp\"]\n"
+        ))
     };
     for exclude in ["\"x.example/a\"", "\"X.example:443/a/b\", \"y.example\"", "\"*.example/a\""] {
         assert_eq!(warned("\"x.example\", \"*.example/b\"", exclude), [""; 0], "{exclude}");

@@ -22,7 +22,8 @@ pub(super) struct Program {
     pub command: OsString,
     /// Its arguments.
     pub args: Vec<String>,
-    /// What is in its environment besides our own: helpers want `HOME`, clouds' tools a proxy.
+    /// What is in its environment besides our own: helpers want `HOME`, clouds' tools a proxy. What systemd says in ours
+    /// is about us alone and not handed on, unless it is said here.
     pub env: Vec<(OsString, OsString)>,
     /// How long it may take.
     pub limit: Duration,
@@ -91,7 +92,8 @@ pub(super) enum Failed {
 /// `: text`, or nothing.
 struct Said<'a>(&'a str);
 
-/// A process and all it started, for as long as it has not been waited for.
+/// A process and what it started, for as long as it has not been waited for. Of that, what made itself the leader of
+/// another group (`setsid`, as daemons do) is out of reach.
 struct Group(Option<Pid>);
 
 /// Of standard output. Tokens are a few kilobytes.
@@ -107,12 +109,42 @@ const AT_ONCE: usize = 4;
 /// it in the background.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What systemd tells a service about itself (systemd.exec(5)). With it a helper would be shown to the credentials of
+/// every other source, and could speak to systemd in our name. It runs as the same user: one that means harm finds both all
+/// the same, so this is for those that mean none.
+const OUR_OWN: &[&str] = &[
+    "CREDENTIALS_DIRECTORY",
+    "RUNTIME_DIRECTORY",
+    "STATE_DIRECTORY",
+    "CACHE_DIRECTORY",
+    "LOGS_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "FDSTORE",
+    "MAINPID",
+    "MANAGERPID",
+    "PIDFILE",
+    "SYSTEMD_EXEC_PID",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
+];
+
 // === impl Program ===
 
 impl Program {
     /// Runs the program once, with `input` on its standard input.
     ///
-    /// If this is dropped, or fails, the program is killed with all it started.
+    /// If this is dropped, or fails, the program is killed with its process group: all it started, but for what left the
+    /// group on purpose (`setsid`). That goes on until the service stops and systemd ends whatever is in its cgroup. It can't
+    /// hold up a pull, though, since nobody waits for it beyond the time limit.
     ///
     /// # Errors
     ///
@@ -136,25 +168,28 @@ impl Program {
     }
 
     fn start(&self) -> Result<Child, Failed> {
-        Command::new(&self.command)
-            .args(&self.args)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| {
-                if error.kind() != io::ErrorKind::NotFound {
-                    self.broken(error)
-                } else if self.is_there() {
-                    // The system says the same of both.
-                    Failed::Uninterpreted(self.name())
-                } else {
-                    Failed::Missing(self.name())
-                }
-            })
+        self.command().spawn().map_err(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                self.broken(error)
+            } else if self.is_there() {
+                // The system says the same of both.
+                Failed::Uninterpreted(self.name())
+            } else {
+                Failed::Missing(self.name())
+            }
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.command);
+        command.args(&self.args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        // First, so that one of these can be given to a program on purpose.
+        for name in OUR_OWN {
+            command.env_remove(name);
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     async fn talk(&self, child: &mut Child, input: &[u8]) -> Result<Output, Failed> {

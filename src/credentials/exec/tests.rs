@@ -28,6 +28,19 @@ async fn a_program_gets_its_input_and_environment_and_is_heard() {
     assert_eq!(std::str::from_utf8(&answer).unwrap(), "input argument given path");
 }
 
+#[test]
+fn what_systemd_tells_repoint_is_not_handed_on_unless_somebody_says_so() {
+    let mut program = script("", &[], AMPLE);
+    program.env.push(("STATE_DIRECTORY".into(), "/own".into()));
+    let command = program.command();
+    let changed = |name: &str| command.as_std().get_envs().find(|(changed, _)| *changed == name).map(|(_, to)| to);
+    for name in ["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC", "JOURNAL_STREAM"] {
+        assert_eq!(changed(name), Some(None), "{name}");
+    }
+    assert_eq!(changed("STATE_DIRECTORY"), Some(Some("/own".as_ref())));
+    assert_eq!(changed("HOME"), None);
+}
+
 #[tokio::test]
 async fn a_program_need_not_read_its_input() {
     let program = script("echo done", &[], AMPLE);
@@ -62,6 +75,19 @@ async fn a_program_that_writes_without_end_is_killed_with_all_it_started() {
     while alive(pid.trim()) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+#[tokio::test]
+async fn what_left_the_group_of_a_killed_program_outlives_it_and_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    let leave = "setsid sh -c 'echo $$ >\"$1.new\"; mv \"$1.new\" \"$1\"; exec sleep 600' daemon \"$1\" &";
+    let body = format!("{leave} until [ -e \"$1\" ]; do sleep 0.01; done; yes");
+    let program = script(&body, &[file.to_str().unwrap()], AMPLE);
+    assert!(matches!(program.run(b"").await, Err(Failed::Large(_))));
+    let pid = std::fs::read_to_string(&file).unwrap();
+    assert!(alive(pid.trim()));
+    kill_process_group(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
 
 #[tokio::test]
