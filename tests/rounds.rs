@@ -170,7 +170,11 @@ async fn what_an_attempt_took_is_no_longer_the_next_one_s() {
 #[tokio::test]
 async fn the_end_of_the_deadline_and_a_refused_signature_end_the_round() {
     for (refusal, deadline, asked) in [
-        (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50m"), 1),
+        (
+            Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded").after(Duration::from_secs(2)),
+            Some("2S"),
+            1,
+        ),
         // Long before the caller's, or without one, it is the registry's own.
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), Some("50S"), 2),
         (Answer::refusal(Code::DeadlineExceeded, "context deadline exceeded"), None, 2),
