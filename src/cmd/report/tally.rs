@@ -1,7 +1,7 @@
 //! What a log comes to, counted record by record, in whatever order they come.
 
 use super::names::Names;
-use super::owner::{Kind, owner};
+use super::owner::{Kind, Owner, owner};
 use super::presence::Presence;
 use super::window::Window;
 use crate::audit::read::{Event, Outcome, Pod, Record};
@@ -20,6 +20,7 @@ pub(super) struct Tally {
     image_names: Names,
     namespace_names: Names,
     node_names: Names,
+    owner_names: Names,
     /// By the numbers of `node_names`.
     nodes: Vec<Presence>,
     /// Pairs of an image and a pod. There may be as many as records, so they are kept as hashes, of which two in ten
@@ -49,9 +50,8 @@ pub(super) struct Image {
     /// By the node's number: its newest pull.
     nodes: BTreeMap<u32, Newest>,
     namespaces: BTreeSet<u32>,
-    /// How many pods of an owner there are.
-    owners: HashMap<u32, HashMap<(Box<str>, Kind), u64>>,
-    owner_count: usize,
+    /// How many pods of an owner there are, by the numbers of its namespace and its name.
+    owners: HashMap<(u32, u32, Kind), u64>,
     /// Pods of owners that are not kept.
     pub(super) others: u64,
 }
@@ -75,6 +75,7 @@ impl Tally {
             image_names: Names::default(),
             namespace_names: Names::default(),
             node_names: Names::default(),
+            owner_names: Names::default(),
             nodes: Vec::new(),
             pods: HashSet::new(),
             hasher: RandomState::new(),
@@ -121,7 +122,7 @@ impl Tally {
             let namespace = self.namespace_names.number(&pod.namespace);
             counted.namespaces.insert(namespace);
             if self.pods.insert(self.hasher.hash_one((number, pod))) {
-                counted.add_pod(pod, namespace, &record.node);
+                counted.add_pod(namespace, owner(&pod.name, &record.node), &mut self.owner_names);
             }
         }
     }
@@ -133,6 +134,10 @@ impl Tally {
 
     pub(super) fn namespace(&self, number: u32) -> &str {
         self.namespace_names.name(number).unwrap_or_default()
+    }
+
+    pub(super) fn owner(&self, number: u32) -> &str {
+        self.owner_names.name(number).unwrap_or_default()
     }
 
     pub(super) fn node(&self, number: u32) -> &str {
@@ -183,18 +188,16 @@ impl Image {
         }
     }
 
-    fn add_pod(&mut self, pod: &Pod<'_>, namespace: u32, node: &str) {
+    fn add_pod(&mut self, namespace: u32, Owner { name, kind }: Owner<'_>, names: &mut Names) {
         self.pods = self.pods.saturating_add(1);
-        let owner = owner(&pod.name, node);
-        let owners = self.owners.entry(namespace).or_default();
-        let key = (owner.name.into(), owner.kind);
-        match owners.get_mut(&key) {
-            Some(count) => *count = count.saturating_add(1),
-            None if self.owner_count < OWNERS => {
-                self.owner_count = self.owner_count.saturating_add(1);
-                owners.insert(key, 1);
+        let is_full = self.owners.len() >= OWNERS;
+        let known = names.find(name).and_then(|name| self.owners.get_mut(&(namespace, name, kind)));
+        match known {
+            Some(pods) => *pods = pods.saturating_add(1),
+            None if is_full => self.others = self.others.saturating_add(1),
+            None => {
+                self.owners.insert((namespace, names.number(name), kind), 1);
             }
-            None => self.others = self.others.saturating_add(1),
         }
     }
 
@@ -217,11 +220,9 @@ impl Image {
         self.namespaces.iter().copied()
     }
 
-    /// Namespace, name, kind and number of pods of each owner.
-    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, &str, Kind, u64)> {
-        self.owners.iter().flat_map(|(namespace, owners)| {
-            owners.iter().map(|((name, kind), pods)| (*namespace, &**name, *kind, *pods))
-        })
+    /// The numbers of its namespace and its name, the kind, and how many pods there are, of each owner.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, u32, Kind, u64)> {
+        self.owners.iter().map(|((namespace, name, kind), pods)| (*namespace, *name, *kind, *pods))
     }
 }
 
