@@ -384,3 +384,30 @@ fn the_configured_log_is_the_source_where_none_is_named() {
     let told = json(&["--config", &format!("{path}/c.toml")], "");
     assert_eq!(told["images"][0]["image"], "k8s.gcr.io/a:1");
 }
+
+#[test]
+fn every_field_is_in_the_documentation() {
+    fn fields(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.keys().cloned());
+                object.values().for_each(|value| fields(value, found));
+            }
+            Value::Array(list) => list.iter().for_each(|value| fields(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut log = record("a", 1, "00:00", &pull("a:1", "db-0", "pulled"));
+    log.push_str(&record("a", 3, "05:00", &HEARTBEAT.replace("null", "\"2023-03-20T00:00:00Z\"")));
+    log.push_str(&record("b", 3, "05:00", HEARTBEAT).replace("m-b", "m-a"));
+    let (_directory, path) = directory(&[("nodes", b"a\nb\n")]);
+    let words = ["-", "--ready-to-remove", "--nodes", &format!("{path}/nodes"), "--format", "json"];
+    let told: Value = serde_json::from_str(&report(&words, &log).stdout).unwrap();
+    let mut found = Vec::new();
+    fields(&told, &mut found);
+    assert!(found.len() > 60, "{told}");
+    let page = include_str!("../docs/report.md");
+    for field in found {
+        assert!(page.contains(&format!("`{field}`")), "{field} is not in docs/report.md");
+    }
+}

@@ -1,8 +1,8 @@
 //! The log, read again: of one node or of thousands, as repoint wrote it or as a log agent carried it off.
 //!
 //! 1. [`source`]: which files there are, and what they hold once unpacked.
-//! 2. [`feed`]: their text, in blocks of whole lines.
-//! 3. [`line`](mod@line): the records in a line, which may be wrapped in others' lines ([`wrapping`]).
+//! 2. `feed`: their text, in blocks of whole lines.
+//! 3. [`line`](mod@line): the records in a line, which may be wrapped in others' lines (`wrapping`).
 //! 4. [`seen`]: each record once, however many copies there are; and which ones there must have been.
 //!
 //! Several threads each take a block and read it; then, one at a time, they hand on what is in it. Reading is most of the

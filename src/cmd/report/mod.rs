@@ -1,7 +1,7 @@
 //! `repoint report`: from the logs of one node or of thousands to a list of what to fix, and whether one is done.
 //!
-//! Records are counted as they are read ([`tally`]); [`row`] puts the images in order; [`completeness`] says what the log
-//! does not say; [`ready`] judges; [`layout`] writes it down, and [`fix`] writes what mends it.
+//! Records are counted as they are read (`tally`); `row` puts the images in order; `completeness` says what the log does not
+//! say; `ready` judges; `layout` writes it down, and `fix` writes what mends it.
 
 mod completeness;
 mod fix;
@@ -14,8 +14,6 @@ mod progress;
 mod ready;
 mod row;
 mod tally;
-#[cfg(test)]
-mod tests;
 mod window;
 
 use super::{Failure, note};

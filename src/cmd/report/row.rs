@@ -94,7 +94,10 @@ impl<'a> Row<'a> {
         node_names.truncate(NODES);
         let mut namespaces: Vec<&str> = image.namespaces().map(|number| tally.namespace(number)).collect();
         namespaces.sort_unstable();
-        let owner = |(namespace, name, kind, pods)| Owner { namespace: tally.namespace(namespace), name, kind, pods };
+        let owner = |(namespace, name, kind, pods)| {
+            let (namespace, name) = (tally.namespace(namespace), tally.owner(name));
+            Owner { namespace, name, kind, pods }
+        };
         let mut owners: Vec<_> = image.owners().map(owner).collect();
         owners.sort_by(|one, other| one.rank().cmp(&other.rank()));
         let (first_seen, last_seen) = image.seen.unwrap_or_default();

@@ -1,14 +1,14 @@
 //! What a log comes to, counted record by record, in whatever order they come.
 
 use super::names::Names;
-use super::owner::{Kind, owner};
+use super::owner::{Kind, Owner, owner};
 use super::presence::Presence;
 use super::window::Window;
 use crate::audit::read::{Event, Outcome, Pod, Record};
 use crate::rules::Glob;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// What is counted.
 #[derive(Debug)]
@@ -20,12 +20,10 @@ pub(super) struct Tally {
     image_names: Names,
     namespace_names: Names,
     node_names: Names,
+    owner_names: Names,
     /// By the numbers of `node_names`.
     nodes: Vec<Presence>,
-    /// Pairs of an image and a pod. There may be as many as records, so they are kept as hashes, of which two in ten
-    /// million pods are the same once in a hundred thousand reports.
-    pods: HashSet<u64>,
-    hasher: RandomState,
+    pods: Pairs,
     /// Records that are about an image in a way that is not known here.
     pub(super) unknown: u64,
     /// The first and last record in the window, of whatever kind.
@@ -49,9 +47,8 @@ pub(super) struct Image {
     /// By the node's number: its newest pull.
     nodes: BTreeMap<u32, Newest>,
     namespaces: BTreeSet<u32>,
-    /// How many pods of an owner there are.
-    owners: HashMap<u32, HashMap<(Box<str>, Kind), u64>>,
-    owner_count: usize,
+    /// How many pods of an owner there are, by the numbers of its namespace and its name.
+    owners: HashMap<(u32, u32, Kind), u64>,
     /// Pods of owners that are not kept.
     pub(super) others: u64,
 }
@@ -64,6 +61,17 @@ struct Newest(i64);
 /// Owners that are kept of an image. More are pods that nobody made, with names that somebody made up, and no list to read.
 const OWNERS: usize = 1000;
 
+/// Pairs of an image and a pod. There may be as many as records, so they are kept as hashes, of which two in ten million
+/// pods are the same once in a hundred thousand reports.
+#[derive(Debug, Default)]
+struct Pairs {
+    hasher: RandomState,
+    /// Parts that grow one by one: a set that doubles holds both sizes for a moment.
+    parts: [HashSet<u64>; PARTS],
+}
+
+const PARTS: usize = 32;
+
 // === impl Tally ===
 
 impl Tally {
@@ -75,9 +83,9 @@ impl Tally {
             image_names: Names::default(),
             namespace_names: Names::default(),
             node_names: Names::default(),
+            owner_names: Names::default(),
             nodes: Vec::new(),
-            pods: HashSet::new(),
-            hasher: RandomState::new(),
+            pods: Pairs::default(),
             unknown: 0,
             span: None,
         }
@@ -120,8 +128,8 @@ impl Tally {
         for pod in record.all_pods().filter(is_meant) {
             let namespace = self.namespace_names.number(&pod.namespace);
             counted.namespaces.insert(namespace);
-            if self.pods.insert(self.hasher.hash_one((number, pod))) {
-                counted.add_pod(pod, namespace, &record.node);
+            if self.pods.add((number, pod)) {
+                counted.add_pod(namespace, owner(&pod.name, &record.node), &mut self.owner_names);
             }
         }
     }
@@ -133,6 +141,10 @@ impl Tally {
 
     pub(super) fn namespace(&self, number: u32) -> &str {
         self.namespace_names.name(number).unwrap_or_default()
+    }
+
+    pub(super) fn owner(&self, number: u32) -> &str {
+        self.owner_names.name(number).unwrap_or_default()
     }
 
     pub(super) fn node(&self, number: u32) -> &str {
@@ -183,18 +195,16 @@ impl Image {
         }
     }
 
-    fn add_pod(&mut self, pod: &Pod<'_>, namespace: u32, node: &str) {
+    fn add_pod(&mut self, namespace: u32, Owner { name, kind }: Owner<'_>, names: &mut Names) {
         self.pods = self.pods.saturating_add(1);
-        let owner = owner(&pod.name, node);
-        let owners = self.owners.entry(namespace).or_default();
-        let key = (owner.name.into(), owner.kind);
-        match owners.get_mut(&key) {
-            Some(count) => *count = count.saturating_add(1),
-            None if self.owner_count < OWNERS => {
-                self.owner_count = self.owner_count.saturating_add(1);
-                owners.insert(key, 1);
+        let is_full = self.owners.len() >= OWNERS;
+        let known = names.find(name).and_then(|name| self.owners.get_mut(&(namespace, name, kind)));
+        match known {
+            Some(pods) => *pods = pods.saturating_add(1),
+            None if is_full => self.others = self.others.saturating_add(1),
+            None => {
+                self.owners.insert((namespace, names.number(name), kind), 1);
             }
-            None => self.others = self.others.saturating_add(1),
         }
     }
 
@@ -217,11 +227,9 @@ impl Image {
         self.namespaces.iter().copied()
     }
 
-    /// Namespace, name, kind and number of pods of each owner.
-    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, &str, Kind, u64)> {
-        self.owners.iter().flat_map(|(namespace, owners)| {
-            owners.iter().map(|((name, kind), pods)| (*namespace, &**name, *kind, *pods))
-        })
+    /// The numbers of its namespace and its name, the kind, and how many pods there are, of each owner.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, u32, Kind, u64)> {
+        self.owners.iter().map(|((namespace, name, kind), pods)| (*namespace, *name, *kind, *pods))
     }
 }
 
@@ -242,4 +250,14 @@ impl Newest {
 
 fn widen(span: &mut Option<(Timestamp, Timestamp)>, time: Timestamp) {
     *span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+}
+// === impl Pairs ===
+
+impl Pairs {
+    /// Whether this was none of them.
+    fn add(&mut self, pair: impl Hash) -> bool {
+        let hash = self.hasher.hash_one(pair);
+        let part = usize::try_from(hash).unwrap_or_default().checked_rem(PARTS).unwrap_or_default();
+        self.parts.get_mut(part).is_some_and(|part| part.insert(hash))
+    }
 }
