@@ -31,14 +31,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A stand-in runtime, and where repoint is to run in front of it.
 struct Place {
     directory: TempDir,
-    _standin: Standin,
+    standin: Standin,
 }
 
 impl Place {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let standin = Standin::start(&directory.path().join("runtime.sock"));
-        Self { directory, _standin: standin }
+        Self { directory, standin }
     }
 
     fn setup(&self) -> Setup {
@@ -104,6 +104,12 @@ fn records(directory: &Path) -> BTreeMap<u64, Value> {
 /// The images of pulls.
 fn images(records: &BTreeMap<u64, Value>) -> BTreeSet<String> {
     records.values().filter_map(|record| Some(record.get("image")?.as_str()?.to_owned())).collect()
+}
+
+/// The images of records of one event.
+fn images_of(records: &BTreeMap<u64, Value>, event: &str) -> BTreeSet<String> {
+    let of_event = records.iter().filter(|(_, record)| record["event"] == event);
+    images(&of_event.map(|(number, record)| (*number, record.clone())).collect())
 }
 
 fn assert_no_gap(records: &BTreeMap<u64, Value>) {
@@ -232,7 +238,7 @@ async fn a_torn_line_is_cut_at_the_start_and_labels_are_in_every_record() {
 
 /// A small disk of its own for its log. Where none can be made, that is said, and is a failure where CI promises that one
 /// can.
-async fn on_a_small_disk(place: &Place) -> Option<Repoint> {
+async fn on_a_small_disk(place: &Place, more: &str) -> Option<Repoint> {
     if let Err(missing) = World::available() {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no small disk: {missing}");
         writeln!(io::stderr(), "skipped, no small disk can be made here: {missing}").unwrap();
@@ -243,15 +249,52 @@ async fn on_a_small_disk(place: &Place) -> Option<Repoint> {
     let script = format!("mount -t tmpfs -o size=256k tmpfs {} && exec \"$@\"", disk.display());
     let setup = place.setup().within(&["unshare", "--mount", "sh", "-c", &script, "sh"]);
     let file = disk.join("audit.jsonl");
-    Some(setup.drop_in("10-small", &format!("[audit]\nfile = {file:?}\n")).start().await)
+    Some(setup.drop_in("10-small", &format!("[audit]\nfile = {file:?}\n{more}\n")).start().await)
+}
+
+/// The disk, as only the process sees it.
+fn seen_from_within(place: &Place, repoint: &Repoint) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root{}", repoint.pid(), place.directory.path().join("disk").display()))
+}
+
+/// Fills a disk to the last byte, but for less than a record has. Returns what to remove for there to be room again.
+fn fill(disk: &Path) -> PathBuf {
+    let path = disk.join("filler");
+    let mut filler = File::create(&path).unwrap();
+    while filler.write(&[0; 4096]).is_ok_and(|written| written > 0) {}
+    path
+}
+
+#[tokio::test]
+async fn where_a_record_is_required_nothing_is_pulled_from_elsewhere_on_a_full_disk() {
+    let place = Place::new();
+    let Some(repoint) = on_a_small_disk(&place, "required = true").await else { return };
+    let disk = seen_from_within(&place, &repoint);
+    let caller = Caller::dial(&repoint.socket()).await;
+    let pull = async |numbers: std::ops::Range<u64>| {
+        pull_all(&caller, numbers.map(|number| format!("k8s.gcr.io/i:{number}"))).await.len()
+    };
+    assert_eq!(pull(0..10).await, 10);
+    let filler = fill(&disk);
+    // What is left of the last page holds a few records more, and then no other.
+    let answered = pull(10..210).await;
+    let asked = || place.standin.calls().iter().filter(|seen| seen.path() == PULL).count();
+    assert!(answered < 50, "{answered} pulls were told as done on a full disk");
+    let before = asked();
+    assert_eq!(pull(210..220).await, 0);
+    assert_eq!(asked(), before, "nobody is asked");
+    let ends = images_of(&records(&disk), "substituted");
+    assert_eq!(ends.len(), 10 + answered, "what was told as done has its record");
+
+    fs::remove_file(filler).unwrap();
+    assert_eq!(pull(220..230).await, 10);
 }
 
 #[tokio::test]
 async fn a_full_disk_stops_no_pull_and_what_is_missing_leaves_a_gap_once_there_is_room() {
     let place = Place::new();
-    let Some(repoint) = on_a_small_disk(&place).await else { return };
-    // As it is seen from within.
-    let disk = PathBuf::from(format!("/proc/{}/root{}", repoint.pid(), place.directory.path().join("disk").display()));
+    let Some(repoint) = on_a_small_disk(&place, "").await else { return };
+    let disk = seen_from_within(&place, &repoint);
     let caller = Caller::dial(&repoint.socket()).await;
     let pull = async |from: u64, to: u64| {
         let images = (from..to).map(|number| format!("k8s.gcr.io/i:{number}"));
@@ -261,9 +304,7 @@ async fn a_full_disk_stops_no_pull_and_what_is_missing_leaves_a_gap_once_there_i
     assert_no_gap(&records(&disk));
     let before = records(&disk).len() as u64;
 
-    // Filled to the last byte, but for less than a record has.
-    let mut filler = File::create(disk.join("filler")).unwrap();
-    while filler.write(&[0; 4096]).is_ok_and(|written| written > 0) {}
+    let filler = fill(&disk);
     pull(10, 210).await;
     let full = records(&disk);
     let fitted = full.len() as u64 - before;
@@ -274,8 +315,7 @@ async fn a_full_disk_stops_no_pull_and_what_is_missing_leaves_a_gap_once_there_i
     let log = repoint.log();
     assert!(log.contains("A pull is not in the audit log") && log.contains("No space left on device"), "{log}");
 
-    drop(filler);
-    fs::remove_file(disk.join("filler")).unwrap();
+    fs::remove_file(filler).unwrap();
     pull(210, 220).await;
     let records = records(&disk);
     assert_eq!(records.len() as u64, before + fitted + 10);
