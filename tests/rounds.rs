@@ -9,6 +9,7 @@ use repoint::cri::v1::{
     AuthConfig, ImageSpec, PodSandboxConfig, PodSandboxMetadata, PullImageRequest, PullImageResponse,
 };
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::support::caller::{Caller, Reply};
@@ -404,4 +405,41 @@ async fn on_a_real_node_targets_are_tried_in_order_and_the_round_fails_closed() 
     Kubelet::v1(&repoint.socket()).pull("k8s.gcr.io/only-there:1").await.unwrap();
     assert_eq!(repoint.records().pop().unwrap()["event"], "fell_back");
     world.stop();
+}
+
+#[tokio::test]
+async fn a_runtime_that_does_not_say_digests_keeps_nobody_waiting_for_long() {
+    let pair = Pair::with_targets("\"a.example\"").await;
+    let go_on = CancellationToken::new();
+    pair.standin.answers("/runtime.v1.ImageService/ImageStatus", |_| Answer::silence());
+    pair.standin.answers(PULL, {
+        let go_on = go_on.clone();
+        move |seen: &Seen| match seen.message::<PullImageRequest>().image.unwrap().image.as_str() {
+            "a.example/held:1" => pulled("sha256:held").held_by(&go_on),
+            _ => pulled("sha256:a"),
+        }
+    });
+    let all = (0..200).map(|number| {
+        let body = grpc::encoded(&request(&format!("old.example/x:{number}")));
+        pair.caller.begun(PULL, body)
+    });
+    let held = pair.caller.begun(PULL, grpc::encoded(&request("old.example/held:1")));
+    let others = async {
+        let answers = futures(all).await;
+        assert!(answers.into_iter().all(|answer| answer.is_ok()));
+        go_on.cancel();
+    };
+    // A runtime ends a connection on which many questions are taken back at once, and every call on it.
+    let (held, ()) = tokio::time::timeout(LIMIT, async { tokio::join!(held, others) }).await.unwrap();
+    assert!(held.is_ok(), "{held:?}");
+    assert!(pair.repoint.records().iter().all(|record| record["outcome"] == "pulled" && record["digest"].is_null()));
+}
+
+/// All of them at once.
+async fn futures<F: Future<Output: Send + 'static> + Send + 'static>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running = tokio::task::JoinSet::new();
+    for one in all {
+        running.spawn(one);
+    }
+    running.join_all().await
 }

@@ -16,7 +16,7 @@ use crate::proxy::candidates::Candidates;
 use crate::proxy::connection::{self, Dialers, End};
 use crate::proxy::health::Health;
 use crate::proxy::listener::{Listener, Unlistenable};
-use crate::proxy::{Context, Shared};
+use crate::proxy::{Context, DIGESTS, Shared};
 use crate::rules::Position;
 use crate::runtime::{Dialer, Endpoint, Served};
 use chronicle::Chronicle;
@@ -24,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::task::TaskTracker;
 
@@ -148,6 +149,7 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         credentials: Store::new(credentials, handed_over, clock),
         health: Health::default(),
         candidates: Candidates::default(),
+        digests: Semaphore::new(DIGESTS),
         audit: log,
         audit_required: audit.required,
         tally,

@@ -43,6 +43,7 @@ use crate::runtime::Served;
 use http::{Request, Response};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tower::Service;
 
 /// What all calls share.
@@ -58,6 +59,9 @@ pub struct Context {
     pub health: health::Health,
     /// What the registries said a moment ago.
     pub candidates: candidates::Candidates,
+    /// Turns to ask for digests. Who is not answered in time takes its question back, and a runtime ends a connection on
+    /// which many are taken back at once.
+    pub digests: Semaphore,
     /// The audit log.
     pub audit: audit::Log,
     /// Whether no pull may be substituted without a record of it.
@@ -77,6 +81,9 @@ pub struct Context {
     /// How long a call waits for a runtime that is not there.
     pub hold: Duration,
 }
+
+/// How many digests are asked for at a time. Ten pulls that end at once are many.
+pub const DIGESTS: usize = 8;
 
 /// The rest of the stack, as a layer sees it: something that answers calls, and can answer several for one.
 pub trait Below:

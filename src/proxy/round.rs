@@ -274,6 +274,7 @@ impl<S: Below> Round<S> {
         }
         let request = edited(question::head(&self.head, self.since.elapsed()), &rewrite::question(name), None);
         let asked = async {
+            let _turn = self.shared.digests.acquire().await.ok()?;
             let response = self.inner.clone().oneshot(request).await.ok()?;
             Found::read(response, &self.shared).await.ok()
         };

@@ -66,6 +66,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
         health: health::Health::default(),
         candidates: candidates::Candidates::default(),
+        digests: Semaphore::new(DIGESTS),
         audit,
         audit_required: false,
         tally: Arc::new(audit::Tally::new(jiff::Timestamp::UNIX_EPOCH)),
