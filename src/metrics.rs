@@ -20,6 +20,8 @@ pub struct Metrics {
     pub attempts: Family<Attempt, Counter>,
     /// How often in a row a registry could not be reached; one that could not is asked last for a while.
     pub registry_failures: Family<RegistryFailures, Gauge>,
+    /// Images that were to get their old names.
+    pub aliases: Family<Alias, Counter>,
     /// Intercepted messages that could not be read and were passed on as they came.
     pub unread: Family<Unread, Counter>,
     /// Calls that repoint itself had to answer, because nobody else did.
@@ -69,6 +71,15 @@ pub struct RegistryFailures {
     pub registry: String,
 }
 
+/// Labels of `repoint_aliases_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Alias {
+    /// The rule's name, as configured.
+    pub rule: String,
+    /// `given` or `failed`.
+    pub outcome: &'static str,
+}
+
 /// Labels of `repoint_unread_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unread {
@@ -100,6 +111,7 @@ impl Metrics {
             "How often in a row a registry could not be reached; one that could not is asked last for a while",
             self.registry_failures.clone(),
         );
+        registry.register("aliases", "Images that were to get their old names", self.aliases.clone());
         registry.register("unread", "Messages passed on because they could not be read", self.unread.clone());
         registry.register("answered", "Calls that repoint itself answered with an error", self.answered.clone());
         registry.register("audit_failures", "Records that are missing in the audit log", self.audit_failures.clone());

@@ -12,6 +12,8 @@ mod support;
 #[path = "../demo/story/mod.rs"]
 mod story;
 
+// Images that were pulled from elsewhere have their old names, too.
+mod aliases;
 // The table of actions and calls that the documentation has.
 mod actions;
 // Kubelets whose `:authority` is none, in front of a server that insists on one.

@@ -103,6 +103,8 @@ pub struct Pull {
     /// The digest of the image's manifest, where it is known.
     #[serde(serialize_with = "shortened_option")]
     pub digest: Option<String>,
+    /// The old names that it was given, and is found by.
+    pub aliases: Vec<String>,
     /// Whether it never was where it is asked for.
     pub post_freeze: bool,
     /// Everybody who was asked, in order: targets, and the registry that the image is named by.
@@ -379,6 +381,7 @@ mod tests {
             status: Some(Status { code: 0, message: String::new() }),
             image_ref: Some("sha256:aa".to_owned()),
             digest: None,
+            aliases: vec!["k8s.gcr.io/pause:3.9".to_owned()],
             post_freeze: false,
             attempts: Vec::new(),
             duration: Duration::from_millis(12),
@@ -405,7 +408,7 @@ mod tests {
     fn a_record_is_one_line_with_its_fields_in_their_order() {
         let expected = format!(
             "{{{ORIGIN},{}",
-            r#""event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","digest":null,"post_freeze":false,"attempts":[],"duration_ms":12}"#
+            r#""event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","digest":null,"aliases":["k8s.gcr.io/pause:3.9"],"post_freeze":false,"attempts":[],"duration_ms":12}"#
         );
         assert_eq!(line(Event::Substituted, Body::Pull(Box::new(pull()))), expected);
         let start = Body::Start(Start { rules: 2, repaired: 9 });

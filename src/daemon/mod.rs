@@ -18,7 +18,7 @@ use crate::proxy::health::Health;
 use crate::proxy::listener::{Listener, Unlistenable};
 use crate::proxy::{Context, Shared};
 use crate::rules::Position;
-use crate::runtime::{Dialer, Endpoint, Served};
+use crate::runtime::{Aliases, Dialer, Endpoint, Peers, Served};
 use chronicle::Chronicle;
 use std::collections::BTreeMap;
 use std::io;
@@ -139,9 +139,11 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
     // Systemd's, which only its own unit's processes can read.
     let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
     let (usage, due) = Usage::new();
+    let peers = Arc::new(Peers::new(Arc::clone(&dialers.runtime)));
     let shared = Arc::new(Context {
         rules,
         served,
+        aliases: Aliases::new(Arc::clone(&peers), runtime.keep),
         credentials: Store::new(credentials, handed_over, clock),
         health: Health::default(),
         candidates: Candidates::default(),

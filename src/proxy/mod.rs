@@ -39,7 +39,7 @@ use crate::credentials;
 use crate::metrics::{Metrics, Unread};
 use crate::rewrite::Mention;
 use crate::rules::{Position, Standpoint, Table};
-use crate::runtime::Served;
+use crate::runtime::{Aliases, Served};
 use http::{Request, Response};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub struct Context {
     pub rules: Table,
     /// Which name served an image's last pull.
     pub served: Served,
+    /// Who gives images their old names.
+    pub aliases: Aliases,
     /// The targets' own credentials.
     pub credentials: credentials::Store,
     /// Targets that could not be reached.

@@ -7,6 +7,8 @@ const FULL: &str = r#"
 listen = "unix:///run/l.sock"
 runtime = "/run/r.sock"
 image_endpoint = "/run/i.sock"
+keep_original_name = "never"
+sandbox_image = "k8s.gcr.io/pause:3.9"
 node = "n\u001b\u202e\"1"
 runtime_wait = "1500ms"
 message_limit_bytes = 77
@@ -69,12 +71,12 @@ fn every_value_that_is_shown_has_its_origin() {
         "listen = \"unix:///run/l.sock\" # /c.toml:2",
         "admin = \"unix:///run/admin.sock\" # default: admin.sock, beside `listen`",
         "state = \"/var/lib/repoint\" # default",
-        "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:5",
-        "[credentials.\"a b\"] # /c.toml:11",
-        "timeout = \"1m 30s\" # /c.toml:13",
-        "percent = 0.05 # /c.toml:26",
-        "from = 2026-12-01T07:00:00.25Z # /c.toml:27",
-        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:28",
+        "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:7",
+        "[credentials.\"a b\"] # /c.toml:13",
+        "timeout = \"1m 30s\" # /c.toml:15",
+        "percent = 0.05 # /c.toml:28",
+        "from = 2026-12-01T07:00:00.25Z # /c.toml:29",
+        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:30",
         "# built-in rule `k8s.gcr.io`",
         "# it stands back from `k8s.gcr.io`, for the rule `mi\\rror`",
         "#name = \"google-containers\" # built-in rule `gcr.io/google-containers`",
