@@ -40,6 +40,8 @@ mod presence;
 mod relay;
 // The round of a pull: who is asked, in which order, for how long, and what comes back.
 mod rounds;
+// The image that the runtime makes pods with, and pulls past everybody.
+mod sandbox;
 // For whom, where and when a rule holds.
 mod scope;
 // The runtime that misbehaves on demand is itself tested.

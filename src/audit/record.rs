@@ -55,6 +55,8 @@ pub enum Event {
     Intended,
     /// An image that is there was asked for by its old name.
     Used,
+    /// The image that the runtime makes pods with was seen to.
+    SandboxImage,
     /// Time has passed.
     Heartbeat,
     /// The service has started.
@@ -71,6 +73,8 @@ pub enum Body {
     Pull(Box<Pull>),
     /// Of an image that is there.
     Use(Box<Use>),
+    /// Of the image that the runtime makes pods with.
+    SandboxImage(Box<SandboxImage>),
     /// Of the time since the last such record.
     Count(Box<Count>),
     /// Of a start.
@@ -137,6 +141,38 @@ pub struct Use {
     pub pods: Option<Vec<PodRecord>>,
     /// How often it was asked for since the last such record, this time included.
     pub times: u64,
+}
+
+/// The image that the runtime makes pods with, where a rule is about it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SandboxImage {
+    /// The rule.
+    pub rule: String,
+    /// The image, as the runtime's configuration names it.
+    #[serde(serialize_with = "shortened")]
+    pub image: String,
+    /// What is there in its stead, or is to be.
+    #[serde(serialize_with = "shortened_option")]
+    pub substitute: Option<String>,
+    /// What became of it.
+    pub outcome: SandboxOutcome,
+    /// What went wrong, or what there is to do.
+    #[serde(serialize_with = "shortened_option")]
+    pub message: Option<String>,
+}
+
+/// What became of the image that the runtime makes pods with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxOutcome {
+    /// It is there by its old name.
+    Present,
+    /// It was pulled from elsewhere, and has its old name.
+    Pulled,
+    /// That failed, and will be tried again.
+    Failed,
+    /// The runtime has no call to give an image another name.
+    Cannot,
 }
 
 /// What was counted.
@@ -303,6 +339,7 @@ impl Event {
             Self::Denied => "denied",
             Self::Intended => "intended",
             Self::Used => "used",
+            Self::SandboxImage => "sandbox_image",
             Self::Heartbeat => "heartbeat",
             Self::Started => "started",
             Self::Stopped => "stopped",
@@ -320,6 +357,20 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Denied => "denied",
+        }
+    }
+}
+
+// === impl SandboxOutcome ===
+
+impl SandboxOutcome {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Pulled => "pulled",
+            Self::Failed => "failed",
+            Self::Cannot => "cannot",
         }
     }
 }
@@ -438,7 +489,7 @@ mod tests {
 
     #[test]
     fn an_event_is_called_the_same_everywhere() {
-        for event in [Event::FellBack, Event::Substituted, Event::Heartbeat, Event::Intended] {
+        for event in [Event::FellBack, Event::SandboxImage, Event::Substituted, Event::Heartbeat, Event::Intended] {
             assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
         }
     }

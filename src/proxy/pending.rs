@@ -223,6 +223,7 @@ impl Pending {
             | Event::Failed
             | Event::Intended
             | Event::Used
+            | Event::SandboxImage
             | Event::Heartbeat
             | Event::Started
             | Event::Stopped => {

@@ -55,6 +55,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),
         aliases: Aliases::new(Arc::new(Peers::new(Arc::new(nobody))), Keep::Never),
+        sandbox: sandbox::Gate::new().0,
         credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
         health: health::Health::default(),
         candidates: candidates::Candidates::default(),

@@ -7,11 +7,11 @@
 //! | CRI-O before 1.27, and where the file says nothing | the image is pinned, once it is there |
 
 use super::peer::{CONTAINERD, Peer};
-use crate::cri::client;
+use crate::cri::client::{self, NoRuntime};
 use crate::cri::v1::Image;
-use crate::error::Chain;
 use std::io;
 use toml::{Table, Value};
+use tonic::Code;
 
 /// Where containerd's configuration is. Another place can't be known; `sandbox_image` is for that.
 const FILE: &str = "/etc/containerd/config.toml";
@@ -24,27 +24,30 @@ const KEYS: [&[&str]; 3] = [
 ];
 
 /// The sandbox image of the runtime, as far as it can be known. Of what is pinned, those are looked at that are `ours`.
-pub async fn image(peer: &Peer, ours: impl Fn(&str) -> bool) -> Option<String> {
+///
+/// # Errors
+///
+/// When the runtime does not answer; one that has no such call does.
+pub async fn image(peer: &Peer, ours: impl Fn(&str) -> bool) -> Result<Option<String>, NoRuntime> {
     let socket = peer.address.path();
-    match client::information(socket, peer.api).await {
-        Ok(info) => {
-            if let Some(image) = info.get("config").and_then(|config| in_status(config)) {
-                return Some(image);
-            }
-        }
-        Err(error) => tracing::debug!(error = %Chain(&error), "The runtime does not say how it is configured"),
+    let info = known(client::information(socket, peer.api).await)?;
+    if let Some(image) = info.get("config").and_then(|config| in_status(config)) {
+        return Ok(Some(image));
     }
     if peer.name == CONTAINERD
         && let Some(image) = in_file()
     {
-        return Some(image);
+        return Ok(Some(image));
     }
-    match client::images(socket, peer.api).await {
-        Ok(images) => among(&images, ours),
-        Err(error) => {
-            tracing::debug!(error = %Chain(&error), "The runtime does not say which images are pinned");
-            None
-        }
+    let images = known(client::images(socket, peer.api).await)?;
+    Ok(among(&images, ours))
+}
+
+/// Nothing, where there is no such call.
+fn known<T: Default>(answer: Result<T, NoRuntime>) -> Result<T, NoRuntime> {
+    match answer {
+        Err(NoRuntime::Answer(status)) if status.code() == Code::Unimplemented => Ok(T::default()),
+        answer => answer,
     }
 }
 
