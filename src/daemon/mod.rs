@@ -70,7 +70,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     keepers.spawn(uses::record(due, runtime, log, tally, end.stop.clone()));
     let watch = Watch::new(shared.clone(), peers, named, asks, dialers.clone().legs(&tasks));
     let stop = end.stop.clone();
-    keepers.spawn(async move { stop.run_until_cancelled(watch.run()).await.map(drop) });
+    keepers.spawn(async move { stop.run_until_cancelled(Box::pin(watch.run())).await.map(drop) });
     keepers.close();
     tokio::select! {
         () = accept(&listener, &dialers, &shared, &tasks, &end) => {}

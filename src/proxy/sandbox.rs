@@ -86,7 +86,7 @@ impl<S: Below> Service<Request<Body>> for Sandbox<S> {
         Box::pin(async move {
             let since = Instant::now();
             // The runtime has the larger part of the work.
-            let given = deadline::given(request.headers()).map_or(PATIENCE, |given| given / 3);
+            let given = deadline::given(request.headers()).and_then(|given| given.checked_div(3)).unwrap_or(PATIENCE);
             let _whatever_came_of_it = tokio::time::timeout(PATIENCE.min(given), shared.sandbox.pass()).await;
             if since.elapsed() > TRIFLE {
                 deadline::spend(request.headers_mut(), since.elapsed());

@@ -60,6 +60,11 @@ impl Peers {
         Self { dialer, known: Mutex::default() }
     }
 
+    /// Whether it is settled which one is meant.
+    pub fn are_settled(&self) -> bool {
+        self.dialer.is_settled()
+    }
+
     /// The one that is there now.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::peer::{CONTAINERD, Peer};
 use crate::cri::client::{self, NoRuntime};
 use crate::cri::v1::Image;
 use std::io;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use tonic::Code;
 
@@ -35,7 +36,7 @@ pub async fn image(peer: &Peer, ours: impl Fn(&str) -> bool) -> Result<Option<St
         return Ok(Some(image));
     }
     if peer.name == CONTAINERD
-        && let Some(image) = in_file()
+        && let Some(image) = in_file(Path::new(FILE))
     {
         return Ok(Some(image));
     }
@@ -56,15 +57,43 @@ fn in_status(config: &str) -> Option<String> {
     config.get("sandboxImage")?.as_str().filter(|image| !image.is_empty()).map(str::to_owned)
 }
 
-fn in_file() -> Option<String> {
-    match std::fs::read_to_string(FILE) {
-        Ok(text) => in_text(&text),
+fn in_file(path: &Path) -> Option<String> {
+    let text = read(path)?;
+    // What is imported goes before what imports it, and a later file before an earlier one.
+    let imported = imports(path, &text).iter().rev().find_map(|path| in_text(&read(path)?));
+    imported.or_else(|| in_text(&text))
+}
+
+fn read(path: &Path) -> Option<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
-            tracing::warn!(file = FILE, %error, "Could not look for the sandbox image; `sandbox_image` may name it");
+            let file = path.display();
+            tracing::warn!(%file, %error, "Could not look for the sandbox image; `sandbox_image` may name it");
             None
         }
     }
+}
+
+/// The files that a file imports: a path, or all of a directory that end alike (`conf.d/*.toml`), in order.
+fn imports(path: &Path, text: &str) -> Vec<PathBuf> {
+    let Ok(file) = text.parse::<Table>() else { return Vec::new() };
+    let said = file.get("imports").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let directory = path.parent().unwrap_or(path);
+    let mut all = Vec::new();
+    for import in said.iter().filter_map(Value::as_str) {
+        let Some((before, end)) = import.split_once('*') else {
+            all.push(directory.join(import));
+            continue;
+        };
+        let Ok(entries) = std::fs::read_dir(directory.join(before)) else { continue };
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<_> = files.filter(|file| file.to_string_lossy().ends_with(end)).collect();
+        files.sort();
+        all.extend(files);
+    }
+    all
 }
 
 fn in_text(text: &str) -> Option<String> {
@@ -103,6 +132,22 @@ mod tests {
         for text in ["", "version = 3", "[plugins]\nx = 1", "no toml", "[plugins.cri]\nsandbox_image = 3"] {
             assert_eq!(in_text(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_file_of_containerd_s_imports_goes_before_what_it_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let said = |image: &str| format!("[plugins.cri]\nsandbox_image = \"{image}\"\n");
+        std::fs::write(at("config.toml"), "imports = [\"conf.d/*.toml\", \"none.toml\"]\n".to_owned() + &said("a/x:1"))
+            .unwrap();
+        assert_eq!(in_file(&at("config.toml")).as_deref(), Some("a/x:1"));
+        std::fs::create_dir(at("conf.d")).unwrap();
+        for (name, text) in [("1.toml", said("b/x:1")), ("2.toml", said("c/x:1")), ("3.toml", "version = 3".into())] {
+            std::fs::write(at("conf.d").join(name), text).unwrap();
+        }
+        assert_eq!(in_file(&at("config.toml")).as_deref(), Some("c/x:1"));
+        assert_eq!(in_file(&at("missing.toml")), None);
     }
 
     #[test]

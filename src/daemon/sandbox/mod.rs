@@ -38,6 +38,7 @@ pub struct Watch {
     asks: Receiver<Ask>,
     forward: Forward,
     pull: Pull<Forward>,
+    since: Instant,
     known: Option<Known>,
     /// What was recorded last, of this runtime.
     recorded: Option<SandboxOutcome>,
@@ -65,8 +66,13 @@ struct Ours {
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a runtime that did not say what it makes pods with is not asked again: the image may be there by then.
+/// How long what a runtime said is not asked again. One that said nothing may have the image by then; CRI-O reads its
+/// configuration anew without a restart; containerd does not.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long it is left to a call to find out which of the usual sockets is the runtime's: the right one may come later
+/// than another that answers, and the first that is taken is taken for good.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// The pause after the image could not be had, and twice as long after each failure that follows...
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -90,7 +96,8 @@ impl Watch {
     pub fn new(shared: Shared, peers: Arc<Peers>, named: Option<String>, asks: Receiver<Ask>, legs: Legs) -> Self {
         let forward = Forward::new(legs, shared.clone());
         let pull = Pull::new(forward.clone(), shared.clone());
-        Self { shared, peers, named, asks, forward, pull, known: None, recorded: None, failures: 0 }
+        let since = Instant::now();
+        Self { shared, peers, named, asks, forward, pull, since, known: None, recorded: None, failures: 0 }
     }
 
     /// Watches for ever.
@@ -108,7 +115,8 @@ impl Watch {
             }
             let now = Instant::now();
             if waiting.is_empty() || now >= tired {
-                let pause = contained(async { Ok(self.look().await) }).await.unwrap_or(LONGEST_PAUSE);
+                let is_called = !waiting.is_empty();
+                let pause = contained(async { Ok(self.look(is_called).await) }).await.unwrap_or(LONGEST_PAUSE);
                 let now = Instant::now();
                 next = now.checked_add(pause).unwrap_or(now);
                 tired = if self.failures > 0 { now.checked_add(TIRED).unwrap_or(now) } else { now };
@@ -122,8 +130,11 @@ impl Watch {
         }
     }
 
-    /// Looks, and does what is to be done. Returns when to look again.
-    async fn look(&mut self) -> Duration {
+    /// Looks, and does what is to be done; `is_called` where a call waits for it. Returns when to look again.
+    async fn look(&mut self, is_called: bool) -> Duration {
+        if !is_called && !self.peers.are_settled() && self.since.elapsed() < GRACE {
+            return FIRST_PAUSE;
+        }
         let Some(known) = self.known().await else {
             // The one that comes may be configured otherwise.
             self.shared.sandbox.set_open(false);
@@ -131,6 +142,7 @@ impl Watch {
         };
         let Some(ours) = self.ours(&known) else {
             self.shared.sandbox.set_open(true);
+            self.shared.metrics.sandbox_missing.set(0);
             return PAUSE;
         };
         if !ours.peer.keeps_records {
@@ -167,7 +179,7 @@ impl Watch {
             }
         };
         if let Some(known) = self.known.clone().filter(|known| known.peer == peer)
-            && (known.image.is_some() || known.since.elapsed() < SILENCE)
+            && ((known.image.is_some() && peer.keeps_records) || known.since.elapsed() < SILENCE)
         {
             return Some(known);
         }
