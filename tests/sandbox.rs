@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http::{HeaderName, HeaderValue};
 use prost::Message;
 use repoint::cri::v1::{
     Image as Listed, ListImagesResponse, PodSandboxConfig, RunPodSandboxRequest, RunPodSandboxResponse, StatusResponse,
@@ -194,7 +195,12 @@ async fn a_substitute_that_is_there_serves_while_the_mirror_is_down_and_names_ar
 #[tokio::test]
 async fn an_image_that_no_rule_has_pulled_from_elsewhere_is_the_runtime_s_own_affair() {
     let Some(world) = node().await else { return };
-    for rule in ["action = \"observe\"", "action = \"deny\"", "targets = [\"registry.k8s.io\"]\npercent = 0"] {
+    for rule in [
+        "action = \"observe\"",
+        "action = \"deny\"",
+        "targets = [\"registry.k8s.io\"]\npercent = 0",
+        "targets = [\"registry.k8s.io\"]\nnamespaces = [\"prod\"]",
+    ] {
         let rule = format!("[[rules]]\nname = \"r\"\nmatch = [\"k8s.gcr.io\"]\n{rule}\n");
         let repoint = before(&world).toml(&rule).start().await;
         let refused = pod(&Kubelet::v1(&repoint.socket()), &world, "web").await.unwrap_err();
@@ -327,4 +333,80 @@ async fn a_call_that_makes_a_pod_goes_on_with_the_very_bytes_that_came_after_the
     assert_eq!(standin.calls().pop().unwrap().body, sent);
     let presence = standin.own_calls().iter().filter(|seen| seen.path() == PRESENCE).count();
     assert!(presence > 0 && outcomes(&repoint) == ["pulled"]);
+}
+
+#[tokio::test]
+async fn pods_that_are_made_side_by_side_wait_for_one_pull() {
+    let (standin, setup, _directory) = pair();
+    let standin = std::sync::Arc::new(standin);
+    is_called(&standin, "containerd", "1.7.2");
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+    keeps_records(&standin);
+    let repoint = setup.start().await;
+    let mut pods = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let kubelet = Kubelet::v1(&repoint.socket());
+        pods.spawn(async move { kubelet.run_pod(&PodSandboxConfig::default()).await.unwrap() });
+    }
+    assert_eq!(pods.join_all().await.len(), 100);
+    assert_eq!(standin.own_calls().iter().filter(|seen| seen.path() == PULL).count(), 1);
+    assert_eq!(outcomes(&repoint), ["pulled"]);
+}
+
+#[tokio::test]
+async fn a_mirror_that_says_nothing_holds_a_pod_up_for_a_third_of_its_time() {
+    let (standin, setup, _directory) = pair();
+    let standin = std::sync::Arc::new(standin);
+    is_called(&standin, "containerd", "1.7.2");
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+    keeps_records(&standin);
+    standin.answers(PULL, |_| Answer::silence());
+    let repoint = setup.start().await;
+    let headers = [(HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("3S"))].into_iter().collect();
+    let started = Instant::now();
+    let body = grpc::encoded(&RunPodSandboxRequest::default());
+    let reply = Caller::dial(&repoint.socket()).await.call_with(RUN, headers, body).await.unwrap();
+    assert_eq!(reply.status(), Some("0"));
+    assert!(started.elapsed() > Duration::from_millis(900), "{:?}", started.elapsed());
+    let left = standin.calls().pop().unwrap().headers["grpc-timeout"].to_str().unwrap().to_owned();
+    let left: u64 = left.strip_suffix('u').unwrap().parse().unwrap();
+    assert!((1..=2_100_000).contains(&left), "{left} µs");
+}
+
+#[tokio::test]
+async fn a_runtime_that_speaks_v1alpha2_alone_is_served_in_that() {
+    let old = |path: &str| path.replace("runtime.v1.", "runtime.v1alpha2.");
+    let (standin, setup, _directory) = pair();
+    let standin = std::sync::Arc::new(standin);
+    for path in [VERSION, STATUS, LIST, PULL, PRESENCE] {
+        standin.answers(path, |_| Answer::refusal(Code::Unimplemented, "unknown service runtime.v1"));
+    }
+    let version = VersionResponse {
+        runtime_name: "containerd".into(),
+        runtime_version: "1.5.18".into(),
+        ..VersionResponse::default()
+    };
+    standin.answers(&old(VERSION), move |_| Answer::message(&version));
+    let info = [("config".to_owned(), format!("{{\"sandboxImage\":{OLD:?}}}"))].into();
+    let status = StatusResponse { info, ..StatusResponse::default() };
+    standin.answers(&old(STATUS), move |_| Answer::message(&status));
+    keeps_records(&standin);
+    let repoint = setup.start().await;
+    until_told(&repoint, "pulled").await;
+    assert_eq!(repoint.records()[0]["api"], "v1alpha2");
+}
+
+#[tokio::test]
+async fn what_the_runtime_pulls_by_itself_is_learnt_anew_when_it_has_restarted() {
+    let (mut standin, setup, _directory) = pair();
+    is_called(&standin, "cri-o", "1.30.0");
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+    let repoint = setup.start().await;
+    until_told(&repoint, "cannot").await;
+    // The operator changes the line.
+    standin.stop().await;
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{NEW:?}}}"));
+    standin.start_again();
+    until("all is well", async || repoint.metrics().contains("repoint_sandbox_image_missing 0\n").then_some(())).await;
+    assert_eq!(outcomes(&repoint), ["cannot"]);
 }
