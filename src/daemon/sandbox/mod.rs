@@ -5,28 +5,26 @@
 //! this way; and before each such call that does. What is missing is pulled through the same layer as everything else, and
 //! given its old name. Where the runtime has no call for that, it is said what to change.
 
+mod mend;
 mod remedy;
 
 use crate::audit::record::{SandboxImage, SandboxOutcome};
 use crate::audit::{self, Event, Record};
 use crate::error::Chain;
 use crate::metrics;
-use crate::proxy::forward::Forward;
-use crate::proxy::pull::Pull;
+use crate::proxy::Shared;
 use crate::proxy::question::Presence;
 use crate::proxy::sandbox::Ask;
 use crate::proxy::status::contained;
-use crate::proxy::{Fault, Shared, own};
 use crate::reference::Reference;
 use crate::rewrite;
 use crate::rules::Action;
-use crate::runtime::alias::{self, Purpose};
 use crate::runtime::{Legs, Peer, Peers, sandbox};
+use mend::{Mender, Ours};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
-use tonic::Code;
 
 /// Watches over it.
 #[derive(Debug)]
@@ -36,8 +34,7 @@ pub struct Watch {
     /// What the configuration says that it is.
     named: Option<String>,
     asks: Receiver<Ask>,
-    forward: Forward,
-    pull: Pull<Forward>,
+    mender: Mender,
     since: Instant,
     known: Option<Known>,
     /// What was recorded last, of this runtime.
@@ -52,15 +49,6 @@ struct Known {
     peer: Arc<Peer>,
     image: Option<String>,
     since: Instant,
-}
-
-/// The image, and what a rule has for it.
-#[derive(Debug, Clone)]
-struct Ours {
-    peer: Arc<Peer>,
-    image: String,
-    rule: String,
-    substitutes: Vec<String>,
 }
 
 /// The pause between two looks.
@@ -82,22 +70,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Within this after a failure, nobody's pod waits for another try.
 const TIRED: Duration = Duration::from_secs(3);
 
-/// How long a pull may take.
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// How long the runtime has to show an image by the name it was given.
-const SOON: Duration = Duration::from_secs(2);
-
-/// The pause between two looks whether it does.
-const BLINK: Duration = Duration::from_millis(5);
-
 impl Watch {
     /// One on legs of its own.
     pub fn new(shared: Shared, peers: Arc<Peers>, named: Option<String>, asks: Receiver<Ask>, legs: Legs) -> Self {
-        let forward = Forward::new(legs, shared.clone());
-        let pull = Pull::new(forward.clone(), shared.clone());
+        let mender = Mender::new(legs, shared.clone());
         let since = Instant::now();
-        Self { shared, peers, named, asks, forward, pull, since, known: None, recorded: None, failures: 0 }
+        Self { shared, peers, named, asks, mender, since, known: None, recorded: None, failures: 0 }
     }
 
     /// Watches for ever.
@@ -154,7 +132,7 @@ impl Watch {
             return PAUSE;
         }
         self.shared.sandbox.set_open(false);
-        match self.presence(&ours.peer, &ours.image).await {
+        match self.mender.presence(&ours.peer, &ours.image).await {
             Ok(Presence::Present(_)) => {
                 self.failures = 0;
                 self.shared.metrics.sandbox_missing.set(0);
@@ -225,14 +203,10 @@ impl Watch {
         is_rewritten.then(|| (found.rule.name.clone(), substitutes))
     }
 
-    async fn presence(&self, peer: &Peer, image: &str) -> Result<Presence, Fault> {
-        own::presence(self.forward.clone(), &self.shared, peer.api, image).await
-    }
-
     /// Pulls the image, and gives it the name that the runtime looks for.
     async fn mend(&mut self, ours: &Ours) -> Duration {
         self.shared.metrics.sandbox_missing.set(1);
-        match self.mended(ours).await {
+        match self.mender.mend(ours).await {
             Ok(name) => {
                 self.failures = 0;
                 self.shared.metrics.sandbox_missing.set(0);
@@ -248,60 +222,6 @@ impl Watch {
                 pause.min(LONGEST_PAUSE)
             }
         }
-    }
-
-    /// The name of what the runtime finds by its image's name from now on.
-    async fn mended(&self, ours: &Ours) -> Result<String, String> {
-        let Ours { peer, image, substitutes, .. } = ours;
-        let pulled = tokio::time::timeout(LIMIT, self.pulled(ours)).await;
-        let (name, refused) = match pulled.unwrap_or_else(|_| Err(format!("no pull within {} s", LIMIT.as_secs()))) {
-            Ok(id) => (id, None),
-            // What was pulled before by another name is as good.
-            Err(refused) => match self.present(peer, substitutes).await {
-                Some(name) => (name, Some(refused)),
-                None => return Err(refused),
-            },
-        };
-        alias::give(peer, image, &name, Purpose::Sandbox).await.map_err(|error| Chain(&error).to_string())?;
-        let shown = async {
-            while !matches!(self.presence(peer, image).await, Ok(Presence::Present(_))) {
-                tokio::time::sleep(BLINK).await;
-            }
-        };
-        let is_shown = tokio::time::timeout(SOON, shown).await.is_ok();
-        if !is_shown {
-            return Err("the runtime does not show it by the name it was given".to_owned());
-        }
-        if let Some(error) = refused {
-            tracing::warn!(
-                error,
-                image.before = image,
-                image.after = name,
-                "Took a sandbox image that was there already"
-            );
-        }
-        Ok(name)
-    }
-
-    /// Pulls it as anybody's image is pulled; returns its ID.
-    async fn pulled(&self, Ours { peer, image, .. }: &Ours) -> Result<String, String> {
-        let answer = own::pull(self.pull.clone(), &self.shared, peer.api, image).await;
-        let answer = answer.map_err(|fault| Chain(&fault).to_string())?;
-        match (answer.code(), answer.image_ref) {
-            (Code::Ok, Some(id)) if !id.is_empty() => Ok(id),
-            (Code::Ok, _) => Err("the runtime does not say what it pulled".to_owned()),
-            _ => Err(answer.status.message),
-        }
-    }
-
-    /// The first of these names that is there.
-    async fn present(&self, peer: &Peer, names: &[String]) -> Option<String> {
-        for name in names {
-            if let Ok(Presence::Present(_)) = self.presence(peer, name).await {
-                return Some(name.clone());
-            }
-        }
-        None
     }
 
     /// Says what became of it, everywhere. `from` is what it was given its name as, where that is a name.
