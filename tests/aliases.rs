@@ -182,24 +182,35 @@ async fn what_was_not_substituted_gets_no_other_name() {
 
 // ==== Where it can't be ====
 
-/// A stand-in runtime with repoint in front of it.
-async fn pair(keep: &str) -> (Standin, Repoint, Caller, TempDir) {
+/// A stand-in runtime of this name, which has no records, with repoint in front of it.
+async fn pair(name: &str, keep: &str) -> (Standin, Repoint, Caller, TempDir) {
+    pair_with(name, keep, |_| {}).await
+}
+
+/// One that was told something before anybody asked it.
+async fn pair_with(name: &str, keep: &str, tell: fn(&Standin)) -> (Standin, Repoint, Caller, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let runtime = directory.path().join("runtime.sock");
     let standin = Standin::start(&runtime);
+    let version =
+        VersionResponse { runtime_name: name.into(), runtime_version: "1.6.20".into(), ..VersionResponse::default() };
+    standin.answers(VERSION, move |_| Answer::message(&version));
+    tell(&standin);
     let setup = Repoint::before(&runtime, directory.path()).settings(&format!("keep_original_name = {keep:?}"));
     let repoint = setup.start().await;
     let caller = Caller::dial(&repoint.socket()).await;
     (standin, repoint, caller, directory)
 }
 
-fn is_containerd(standin: &Standin) {
-    let version = VersionResponse {
-        runtime_name: "containerd".into(),
-        runtime_version: "1.6.20".into(),
-        ..VersionResponse::default()
-    };
-    standin.answers(VERSION, move |_| Answer::message(&version));
+fn digest() -> String {
+    format!("sha256:{}", "a".repeat(64))
+}
+
+/// Records of every name, all of one image.
+fn has_records(standin: &Standin) {
+    let target = Some(Descriptor { digest: digest(), ..Descriptor::default() });
+    let found = GetImageResponse { image: Some(Named { target, ..Named::default() }) };
+    standin.answers(GET, move |_| Answer::message(&found));
 }
 
 async fn pull(caller: &mut Caller, image: &str) {
@@ -220,20 +231,18 @@ fn asked(calls: &[Seen]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_runtime_is_asked_once_what_it_is_and_again_when_it_has_restarted() {
-    let (mut standin, repoint, mut caller, _directory) = pair("auto").await;
-    is_containerd(&standin);
-    standin.stop().await;
-    standin.start_again();
+    let (mut standin, repoint, mut caller, _directory) = pair("containerd", "auto").await;
     for number in 0..3 {
         pull(&mut caller, &format!("k8s.gcr.io/x:{number}")).await;
     }
-    // It has the name alone.
+    // It is one by its name alone. (Two may have asked at once.)
     let (versions, records) = (own(&standin, VERSION), own(&standin, GET));
-    assert!(versions <= 2 && records == 1, "{versions} {records}");
+    assert!(versions <= 2 && records == versions, "{versions} {records}");
     standin.stop().await;
     standin.start_again();
     pull(&mut caller, "k8s.gcr.io/x:3").await;
-    assert_eq!((own(&standin, VERSION), own(&standin, GET)), (versions + 1, records + 1));
+    let again = own(&standin, VERSION) - versions;
+    assert!((1..=2).contains(&again) && own(&standin, GET) == records + again, "{again}");
     assert_eq!(recorded(&repoint), json!([]));
     assert!(!repoint.log().contains("did not get its old names"), "{}", repoint.log());
 }
@@ -241,7 +250,7 @@ async fn a_runtime_is_asked_once_what_it_is_and_again_when_it_has_restarted() {
 #[tokio::test]
 async fn a_runtime_that_cannot_is_a_warning_only_where_it_has_to() {
     for (keep, warned) in [("auto", false), ("always", true), ("never", false)] {
-        let (_standin, repoint, mut caller, _directory) = pair(keep).await;
+        let (_standin, repoint, mut caller, _directory) = pair("standin", keep).await;
         pull(&mut caller, OLD).await;
         let told = "standin has no call to give an image another name";
         assert_eq!(repoint.log().contains(told), warned, "{keep}: {}", repoint.log());
@@ -251,14 +260,12 @@ async fn a_runtime_that_cannot_is_a_warning_only_where_it_has_to() {
 
 #[tokio::test]
 async fn a_name_that_is_never_shown_holds_a_pull_up_for_two_seconds_and_is_not_relied_on() {
-    let (standin, repoint, mut caller, _directory) = pair("auto").await;
-    is_containerd(&standin);
-    let digest = format!("sha256:{}", "a".repeat(64));
-    let target = Some(Descriptor { digest: digest.clone(), ..Descriptor::default() });
-    standin.answers(GET, move |_| {
-        Answer::message(&GetImageResponse { image: Some(Named { target: target.clone(), ..Named::default() }) })
-    });
-    standin.answers(CREATE, |_| Answer::message(&CreateImageResponse::default()));
+    let (standin, repoint, mut caller, _directory) = pair_with("containerd", "auto", |standin| {
+        has_records(standin);
+        standin.answers(CREATE, |_| Answer::message(&CreateImageResponse::default()));
+    })
+    .await;
+    let digest = digest();
     let started = Instant::now();
     pull(&mut caller, OLD).await;
     assert!(started.elapsed() > Duration::from_secs(1) && started.elapsed() < Duration::from_secs(10));
@@ -285,13 +292,11 @@ async fn a_name_that_is_never_shown_holds_a_pull_up_for_two_seconds_and_is_not_r
 
 #[tokio::test]
 async fn a_runtime_that_refuses_is_no_reason_to_fail_a_pull() {
-    let (standin, repoint, mut caller, _directory) = pair("auto").await;
-    is_containerd(&standin);
-    standin.answers(GET, |_| {
-        let target = Some(Descriptor { digest: format!("sha256:{}", "a".repeat(64)), ..Descriptor::default() });
-        Answer::message(&GetImageResponse { image: Some(Named { target, ..Named::default() }) })
-    });
-    standin.answers(CREATE, |_| Answer::refusal(Code::PermissionDenied, "read-only"));
+    let (_standin, repoint, mut caller, _directory) = pair_with("containerd", "auto", |standin| {
+        has_records(standin);
+        standin.answers(CREATE, |_| Answer::refusal(Code::PermissionDenied, "read-only"));
+    })
+    .await;
     pull(&mut caller, OLD).await;
     assert!(repoint.log().contains("containerd refuses: read-only"), "{}", repoint.log());
     assert_eq!(repoint.records().pop().unwrap()["outcome"], "pulled");
