@@ -152,7 +152,8 @@ impl Watch {
         let peer = match self.peers.now().await {
             Ok(peer) => peer,
             Err(error) => {
-                tracing::debug!(error = %Chain(&error), "The sandbox image cannot be seen to");
+                // It is said by whoever is kept from something by that.
+                tracing::trace!(error = %Chain(&error), "The sandbox image cannot be seen to");
                 return None;
             }
         };
