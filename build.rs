@@ -5,7 +5,7 @@ use std::error::Error;
 use tonic_prost_build::FileDescriptorSet;
 
 /// Relative to `proto/`.
-const FILES: [&str; 1] = ["runtime/v1.proto"];
+const FILES: [&str; 2] = ["runtime/v1.proto", "containerd/images.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Naming one path switches cargo's own guess off, which is every file of the package.

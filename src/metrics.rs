@@ -20,6 +20,12 @@ pub struct Metrics {
     pub attempts: Family<Attempt, Counter>,
     /// How often in a row a registry could not be reached; one that could not is asked last for a while.
     pub registry_failures: Family<RegistryFailures, Gauge>,
+    /// Images that were to get their old names.
+    pub aliases: Family<Alias, Counter>,
+    /// What became of the image that the runtime makes pods with.
+    pub sandbox_images: Family<SandboxImage, Counter>,
+    /// Whether it is missing, or will be once it is collected as garbage.
+    pub sandbox_missing: Gauge,
     /// Intercepted messages that could not be read and were passed on as they came.
     pub unread: Family<Unread, Counter>,
     /// Calls that repoint itself had to answer, because nobody else did.
@@ -71,6 +77,22 @@ pub struct RegistryFailures {
     pub registry: String,
 }
 
+/// Labels of `repoint_aliases_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Alias {
+    /// The rule's name, as configured.
+    pub rule: String,
+    /// `given` or `failed`.
+    pub outcome: &'static str,
+}
+
+/// Labels of `repoint_sandbox_image_total`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SandboxImage {
+    /// `present`, `pulled`, `failed` or `cannot`.
+    pub outcome: &'static str,
+}
+
 /// Labels of `repoint_unread_total`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unread {
@@ -108,6 +130,17 @@ impl Metrics {
             "registry_failures",
             "How often in a row a registry could not be reached; one that could not is asked last for a while",
             self.registry_failures.clone(),
+        );
+        registry.register("aliases", "Images that were to get their old names", self.aliases.clone());
+        registry.register(
+            "sandbox_image",
+            "What became of the image that the runtime makes pods with, where a rule is about it",
+            self.sandbox_images.clone(),
+        );
+        registry.register(
+            "sandbox_image_missing",
+            "Whether the image that the runtime makes pods with is one to be replaced, and could not be",
+            self.sandbox_missing.clone(),
         );
         registry.register("unread", "Messages passed on because they could not be read", self.unread.clone());
         registry.register("answered", "Calls that repoint itself answered with an error", self.answered.clone());

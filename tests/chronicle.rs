@@ -39,9 +39,18 @@ fn place() -> (TempDir, PathBuf, Standin) {
 
 #[tokio::test]
 async fn on_a_real_node_a_container_of_an_image_that_is_there_is_a_use_with_its_pod() {
-    let Some(world) = World::start().await else { return };
+    for (keep, name) in [("auto", OLD), ("never", NEW)] {
+        let Some(world) = World::start().await else { return };
+        a_container_is_a_use(&world, keep, name).await;
+        world.stop();
+    }
+}
+
+/// Of an image that is found by `name`.
+async fn a_container_is_a_use(world: &World, keep: &str, name: &str) {
     let digest = world.push("busybox:1", &Image::busybox().user("65534")).await;
-    let before = || Repoint::before(&world.containerd_socket(), world.path());
+    let settings = format!("keep_original_name = {keep:?}");
+    let before = || Repoint::before(&world.containerd_socket(), world.path()).settings(&settings);
     // Pulled long ago, by a process that is gone.
     let repoint = before().start().await;
     let id = Kubelet::v1(&repoint.socket()).pull(OLD).await.unwrap();
@@ -58,7 +67,7 @@ async fn on_a_real_node_a_container_of_an_image_that_is_there_is_a_use_with_its_
     assert_eq!(pulls, 1, "nothing was pulled again");
     let [used] = &of_event(&records, "used")[..] else { panic!("{records:#?}") };
     for (key, value) in
-        [("rule", "kubernetes"), ("image", OLD), ("substitute", NEW), ("image_ref", &id), ("digest", &digest)]
+        [("rule", "kubernetes"), ("image", OLD), ("substitute", name), ("image_ref", &id), ("digest", &digest)]
     {
         assert_eq!(used[key], value, "{key} of {used}");
     }
@@ -66,7 +75,6 @@ async fn on_a_real_node_a_container_of_an_image_that_is_there_is_a_use_with_its_
     let direct = Kubelet::v1(&world.containerd_socket());
     direct.stop_pod(&pod_id).await.unwrap();
     direct.remove_pod(&pod_id).await.unwrap();
-    world.stop();
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ mod support;
 #[path = "../demo/story/mod.rs"]
 mod story;
 
+// Images that were pulled from elsewhere have their old names, too.
+mod aliases;
 // The table of actions and calls that the documentation has.
 mod actions;
 // Accountable: no answer without a record, whatever happens to the disk, the file or the process.
@@ -42,6 +44,8 @@ mod relay;
 mod report;
 // The round of a pull: who is asked, in which order, for how long, and what comes back.
 mod rounds;
+// The image that the runtime makes pods with, and pulls past everybody.
+mod sandbox;
 // For whom, where and when a rule holds.
 mod scope;
 // The runtime that misbehaves on demand is itself tested.

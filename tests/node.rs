@@ -18,9 +18,15 @@ const NEW: &str = "registry.k8s.io/busybox:1";
 
 /// A node with an image in its registry, and repoint in front of its runtime.
 async fn node() -> Option<(World, Repoint)> {
+    node_that_keeps("auto").await
+}
+
+/// One whose images get their old names, or do not, as on a runtime that can't give them.
+async fn node_that_keeps(names: &str) -> Option<(World, Repoint)> {
     let world = World::start().await?;
     world.push("busybox:1", &Image::busybox().user("65534")).await;
-    let repoint = Repoint::before(&world.containerd_socket(), world.path()).start().await;
+    let setup = Repoint::before(&world.containerd_socket(), world.path());
+    let repoint = setup.settings(&format!("keep_original_name = {names:?}")).start().await;
     Some((world, repoint))
 }
 
@@ -129,9 +135,16 @@ async fn what_no_rule_matches_is_pulled_as_asked_and_not_recorded() {
 
 #[tokio::test]
 async fn an_image_is_found_by_its_old_name_wherever_it_came_from() {
-    let Some((world, repoint)) = node().await else { return };
+    for keep in ["auto", "never"] {
+        let Some((world, repoint)) = node_that_keeps(keep).await else { return };
+        is_found_by_its_old_name(&world, &repoint).await;
+        world.stop();
+    }
+}
+
+async fn is_found_by_its_old_name(world: &World, repoint: &Repoint) {
     let direct = Kubelet::v1(&world.containerd_socket());
-    for (api, kubelet) in kubelets(&repoint) {
+    for (api, kubelet) in kubelets(repoint) {
         // Under neither name.
         assert_eq!(kubelet.image_status(OLD).await.unwrap(), None, "{api}");
 
@@ -150,7 +163,7 @@ async fn an_image_is_found_by_its_old_name_wherever_it_came_from() {
         let found = kubelet.image_status(OLD).await.unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.uid.unwrap().value), (new.as_str(), 65534), "{api}");
 
-        // Under the new name alone.
+        // What had the old name before is gone, and the name with it where it was not moved.
         direct.remove_image(&old).await.unwrap();
         let found = kubelet.image_status(OLD).await.unwrap().unwrap();
         assert_eq!(found.id, new, "{api}");
@@ -160,7 +173,6 @@ async fn an_image_is_found_by_its_old_name_wherever_it_came_from() {
         assert_eq!(direct.list_images(None).await.unwrap().iter().filter(|image| image.id == new).count(), 0);
         assert_eq!(kubelet.image_status(OLD).await.unwrap(), None, "{api}");
     }
-    world.stop();
 }
 
 #[tokio::test]
@@ -177,15 +189,22 @@ async fn an_image_without_a_tag_is_found_as_the_pod_names_it() {
 
 #[tokio::test]
 async fn a_digest_is_pulled_by_that_digest() {
-    let Some((world, repoint)) = node().await else { return };
-    let digest = world.push("pinned:1", &Image::busybox().label("build", "pinned")).await;
-    let kubelet = Kubelet::v1(&repoint.socket());
-    let asked = format!("k8s.gcr.io/pinned:1@{digest}");
-    let id = kubelet.pull(&asked).await.unwrap();
-    let found = kubelet.image_status(&asked).await.unwrap().unwrap();
-    assert_eq!(found.id, id);
-    assert_eq!(found.repo_digests, [format!("registry.k8s.io/pinned@{digest}")]);
-    world.stop();
+    for keep in ["auto", "never"] {
+        let Some((world, repoint)) = node_that_keeps(keep).await else { return };
+        let digest = world.push("pinned:1", &Image::busybox().label("build", "pinned")).await;
+        let kubelet = Kubelet::v1(&repoint.socket());
+        let asked = format!("k8s.gcr.io/pinned:1@{digest}");
+        let id = kubelet.pull(&asked).await.unwrap();
+        let mut found = kubelet.image_status(&asked).await.unwrap().unwrap();
+        assert_eq!(found.id, id);
+        found.repo_digests.sort();
+        let old = (keep == "auto").then(|| format!("k8s.gcr.io/pinned@{digest}"));
+        let new = format!("registry.k8s.io/pinned@{digest}");
+        assert_eq!(found.repo_digests, old.into_iter().chain([new]).collect::<Vec<_>>());
+        // As directly, a tag beside a digest is no name.
+        assert_eq!(found.repo_tags, [""; 0]);
+        world.stop();
+    }
 }
 
 #[tokio::test]
@@ -207,7 +226,7 @@ async fn a_pod_that_names_the_old_registry_runs_as_the_user_of_its_image() {
 
 #[tokio::test]
 async fn a_container_is_created_by_the_old_name_of_an_image_that_has_only_the_new_one() {
-    let Some((world, repoint)) = node().await else { return };
+    let Some((world, repoint)) = node_that_keeps("never").await else { return };
     for (number, (api, kubelet)) in kubelets(&repoint).into_iter().enumerate() {
         let pod = world.pod("default", &format!("by-name-{number}"));
         let pod_id = kubelet.run_pod(&pod).await.unwrap();

@@ -10,7 +10,7 @@ use repoint::error::Chain;
 use repoint::runtime::{Address, Dialer, Endpoint};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tonic::Code;
 
 use crate::support::caller::{Caller, Reply};
@@ -199,10 +199,18 @@ async fn what_a_broken_connection_carried_is_not_what_a_new_one_waits_for() {
     standin.first(EVENTS, State::Cancelled).await;
 }
 
-/// A runtime that says GOAWAY when the first call comes, and that it did not look at it.
+/// A runtime that says GOAWAY when the first call of a connection comes, and that it did not look at it.
 async fn say_goaway(socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        // One of them is repoint's own, which asks whether a runtime is there.
+        let (stream, _) = listener.accept().await.unwrap();
+        connections.spawn(say_goaway_on(stream));
+    }
+}
+
+async fn say_goaway_on(mut stream: UnixStream) {
     let mut heard = vec![0; PREFACE.len()];
     stream.read_exact(&mut heard).await.unwrap();
     let mut said = Vec::new();
@@ -210,7 +218,9 @@ async fn say_goaway(socket: &Path) {
     stream.write_all(&said).await.unwrap();
     heard.clear();
     loop {
-        assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0);
+        if stream.read_buf(&mut heard).await.unwrap_or(0) == 0 {
+            return;
+        }
         let mut frames = &heard[..];
         if std::iter::from_fn(|| Frame::read(&mut frames)).any(|frame| frame.kind == HEADERS) {
             break;
@@ -229,7 +239,10 @@ async fn a_call_that_a_leaving_runtime_did_not_look_at_is_refused_so_that_it_may
     let (directory, socket) = place();
     let repoint = Repoint::before(&socket, directory.path()).start().await;
     let mut caller = Caller::dial(&repoint.socket()).await;
-    let (refused, ()) = tokio::join!(caller.call(VERSION, request()), say_goaway(&socket));
+    let refused = tokio::select! {
+        refused = caller.call(VERSION, request()) => refused,
+        () = say_goaway(&socket) => unreachable!("it says so for ever"),
+    };
     let reset = repoint::error::cause::<h2::Error>(&refused.unwrap_err()).and_then(h2::Error::reason);
     assert_eq!(reset, Some(h2::Reason::REFUSED_STREAM));
 }

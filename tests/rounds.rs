@@ -196,6 +196,8 @@ async fn the_end_of_the_deadline_and_a_refused_signature_end_the_round() {
     ] {
         let mut pair = Pair::with_targets("\"a.example\", \"b.example\"").await;
         let told = format!("{refusal:?}");
+        // The connection is there before: within such a deadline nobody can be counted on to make one.
+        pair.caller.call("/x/Y", grpc::encoded(&request(OLD))).await.unwrap();
         pair.standin.answers_once(PULL, refusal);
         let headers = deadline.map(|limit| (HeaderName::from_static("grpc-timeout"), HeaderValue::from_static(limit)));
         let body = grpc::encoded(&request(OLD));

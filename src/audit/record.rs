@@ -56,6 +56,8 @@ pub enum Event {
     Intended,
     /// An image that is there was asked for by its old name.
     Used,
+    /// The image that the runtime makes pods with was seen to.
+    SandboxImage,
     /// Time has passed.
     Heartbeat,
     /// The service has started.
@@ -72,6 +74,8 @@ pub enum Body {
     Pull(Box<Pull>),
     /// Of an image that is there.
     Use(Box<Use>),
+    /// Of the image that the runtime makes pods with.
+    SandboxImage(Box<SandboxImage>),
     /// Of the time since the last such record.
     Count(Box<Count>),
     /// Of a start.
@@ -104,6 +108,8 @@ pub struct Pull {
     /// The digest of the image's manifest, where it is known.
     #[serde(serialize_with = "shortened_option")]
     pub digest: Option<String>,
+    /// The old names that it was given, and is found by.
+    pub aliases: Vec<String>,
     /// Whether it never was where it is asked for.
     pub post_freeze: bool,
     /// Everybody who was asked, in order: targets, and the registry that the image is named by.
@@ -136,6 +142,38 @@ pub struct Use {
     pub pods: Option<Vec<PodRecord>>,
     /// How often it was asked for since the last such record, this time included.
     pub times: u64,
+}
+
+/// The image that the runtime makes pods with, where a rule is about it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SandboxImage {
+    /// The rule.
+    pub rule: String,
+    /// The image, as the runtime's configuration names it.
+    #[serde(serialize_with = "shortened")]
+    pub image: String,
+    /// What is there in its stead, or is to be.
+    #[serde(serialize_with = "shortened_option")]
+    pub substitute: Option<String>,
+    /// What became of it.
+    pub outcome: SandboxOutcome,
+    /// What went wrong, or what there is to do.
+    #[serde(serialize_with = "shortened_option")]
+    pub message: Option<String>,
+}
+
+/// What became of the image that the runtime makes pods with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxOutcome {
+    /// It is there by its old name.
+    Present,
+    /// It was pulled from elsewhere, and has its old name.
+    Pulled,
+    /// That failed, and will be tried again.
+    Failed,
+    /// The runtime has no call to give an image another name.
+    Cannot,
 }
 
 /// What was counted.
@@ -305,6 +343,7 @@ impl Event {
             Self::Denied => "denied",
             Self::Intended => "intended",
             Self::Used => "used",
+            Self::SandboxImage => "sandbox_image",
             Self::Heartbeat => "heartbeat",
             Self::Started => "started",
             Self::Stopped => "stopped",
@@ -322,6 +361,20 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Denied => "denied",
+        }
+    }
+}
+
+// === impl SandboxOutcome ===
+
+impl SandboxOutcome {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Pulled => "pulled",
+            Self::Failed => "failed",
+            Self::Cannot => "cannot",
         }
     }
 }
@@ -387,6 +440,7 @@ mod tests {
             status: Some(Status { code: 0, message: String::new() }),
             image_ref: Some("sha256:aa".to_owned()),
             digest: None,
+            aliases: vec!["k8s.gcr.io/pause:3.9".to_owned()],
             post_freeze: false,
             attempts: Vec::new(),
             duration: Duration::from_millis(12),
@@ -413,7 +467,7 @@ mod tests {
     fn a_record_is_one_line_with_its_fields_in_their_order() {
         let expected = format!(
             "{{{ORIGIN},{}",
-            r#""event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","digest":null,"post_freeze":false,"attempts":[],"duration_ms":12}"#
+            r#""event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","digest":null,"aliases":["k8s.gcr.io/pause:3.9"],"post_freeze":false,"attempts":[],"duration_ms":12}"#
         );
         assert_eq!(line(Event::Substituted, Body::Pull(Box::new(pull()))), expected);
         let start = Body::Start(Start { rules: 2, repaired: 9 });
@@ -443,7 +497,7 @@ mod tests {
 
     #[test]
     fn an_event_is_called_the_same_everywhere() {
-        for event in [Event::FellBack, Event::Substituted, Event::Heartbeat, Event::Intended] {
+        for event in [Event::FellBack, Event::SandboxImage, Event::Substituted, Event::Heartbeat, Event::Intended] {
             assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
         }
     }

@@ -3,7 +3,7 @@
 use super::record::{
     Attempt, Body, Count, Counters, Event, MOST_PODS, Origin, Outcome, PodRecord, Pull, Record, Start,
 };
-use super::record::{Status, Use};
+use super::record::{SandboxImage, SandboxOutcome, Status, Use};
 use crate::cri::Pod;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -123,6 +123,7 @@ fn pull(is_full: bool, outcome: Option<Outcome>) -> Body {
         status: if outcome.is_some() { status() } else { None },
         image_ref: text(),
         digest: text(),
+        aliases: if is_full { vec!["k8s.gcr.io/x:1".into()] } else { Vec::new() },
         post_freeze: is_full,
         attempts: if is_full { vec![attempt] } else { Vec::new() },
         duration: Duration::ZERO,
@@ -143,6 +144,17 @@ fn used(is_full: bool) -> Body {
     }))
 }
 
+fn sandbox(is_full: bool) -> Body {
+    let text = || Some("text".to_owned()).filter(|_| is_full);
+    Body::SandboxImage(Box::new(SandboxImage {
+        rule: "r".into(),
+        image: "k8s.gcr.io/pause:3.9".into(),
+        substitute: text(),
+        outcome: if is_full { SandboxOutcome::Failed } else { SandboxOutcome::Present },
+        message: text(),
+    }))
+}
+
 fn bodies(event: Event) -> Vec<Body> {
     let count = |last_call| {
         Body::Count(Box::new(Count { since: Timestamp::UNIX_EPOCH, counters: Counters::default(), last_call }))
@@ -156,12 +168,13 @@ fn bodies(event: Event) -> Vec<Body> {
         Event::Denied => vec![pull(true, Some(Outcome::Denied)), pull(false, Some(Outcome::Denied))],
         Event::Intended => vec![pull(true, None), pull(false, None)],
         Event::Used => vec![used(true), used(false)],
+        Event::SandboxImage => vec![sandbox(true), sandbox(false)],
         Event::Heartbeat | Event::Stopped => vec![count(None), count(Some(Timestamp::UNIX_EPOCH))],
         Event::Started => vec![Body::Start(Start { rules: 1, repaired: 0 })],
     }
 }
 
-const EVENTS: [Event; 10] = [
+const EVENTS: [Event; 11] = [
     Event::Substituted,
     Event::FellBack,
     Event::Failed,
@@ -169,6 +182,7 @@ const EVENTS: [Event; 10] = [
     Event::Denied,
     Event::Intended,
     Event::Used,
+    Event::SandboxImage,
     Event::Heartbeat,
     Event::Started,
     Event::Stopped,

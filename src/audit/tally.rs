@@ -45,7 +45,7 @@ impl Tally {
             Event::Observed => add(&mut counters.observed),
             Event::Denied => add(&mut counters.denied),
             Event::Used => add(&mut counters.used),
-            Event::Intended | Event::Heartbeat | Event::Started | Event::Stopped => {}
+            Event::Intended | Event::SandboxImage | Event::Heartbeat | Event::Started | Event::Stopped => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::kind::Kind;
 use crate::rules::{Action, OnFailure, builtin};
+use crate::runtime::Keep;
 
 /// The keys of a table.
 #[derive(Debug)]
@@ -92,6 +93,18 @@ pub const TOP: Table = Table {
             kind: Kind::Socket,
             unsaid: Unsaid::Unset("the runtime's"),
             about: "The socket for image calls, if another than the runtime's.",
+        },
+        Key {
+            name: "keep_original_name",
+            kind: Kind::Choice(KEEP_NAMES),
+            unsaid: Unsaid::Default("\"auto\""),
+            about: "Whether an image that was pulled from elsewhere gets the names it was asked for by: where the runtime can give them (containerd), always (where it can't, that is a warning), or never.",
+        },
+        Key {
+            name: "sandbox_image",
+            kind: Kind::Image,
+            unsaid: Unsaid::Unset("what the runtime's own configuration says"),
+            about: "The image that the runtime makes pods with, as its configuration names it.",
         },
         Key {
             name: "node",
@@ -362,6 +375,7 @@ pub const TARGET: Table = Table {
 pub const TABLES: [&Table; 5] = [&TOP, &AUDIT, &RULE, &CREDENTIALS, &TARGET];
 
 const ACTIONS: &[&str] = &[Action::Rewrite.as_str(), Action::Observe.as_str(), Action::Deny.as_str()];
+const KEEP_NAMES: &[&str] = &[Keep::Auto.as_str(), Keep::Always.as_str(), Keep::Never.as_str()];
 const ON_FAILURE: &[&str] = &[OnFailure::Fail.as_str(), OnFailure::Original.as_str()];
 
 // === impl Table ===

@@ -30,6 +30,8 @@ pub enum Kind {
     Moment,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A whole reference of an image.
+    Image,
     /// The name of a built-in rule.
     Alias,
     /// A pattern of image references.
@@ -72,6 +74,7 @@ impl Kind {
             Self::Percent => "a number from 0 to 100, with two decimals at most".to_owned(),
             Self::Moment => "a day such as 2026-12-01, or a moment such as 2026-12-01T08:00:00Z".to_owned(),
             Self::Choice(words) => format!("one of {}", list(words)),
+            Self::Image => "an image, such as \"k8s.gcr.io/pause:3.9\"".to_owned(),
             Self::Alias => "the name of a built-in rule".to_owned(),
             Self::Pattern => "a registry, or a registry and a path, such as \"k8s.gcr.io\"".to_owned(),
             Self::Location => "a registry, or a registry and a path, such as \"mirror.example.com/k8s\"".to_owned(),
@@ -103,6 +106,7 @@ impl Kind {
             | Self::Percent
             | Self::Moment
             | Self::Choice(_)
+            | Self::Image
             | Self::List(_)
             | Self::Variables
             | Self::Labels

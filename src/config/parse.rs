@@ -91,6 +91,8 @@ fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {
         admin: reader.one(top, "admin", value::socket),
         runtime: reader.one(top, "runtime", value::socket),
         image_endpoint: reader.one(top, "image_endpoint", value::socket),
+        keep_original_name: reader.one(top, "keep_original_name", value::keep_original_name),
+        sandbox_image: reader.one(top, "sandbox_image", value::image),
         node: reader.one(top, "node", value::name),
         runtime_wait: reader.one(top, "runtime_wait", value::wait),
         message_limit_bytes: reader.one(top, "message_limit_bytes", value::limit),

@@ -2,7 +2,7 @@
 
 use super::place::{Place, Placed};
 use crate::rules::{self, Action, Glob, OnFailure, Pattern, Percent};
-use crate::runtime::Address;
+use crate::runtime::{Address, Keep};
 use jiff::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub struct Said {
     pub admin: Option<Placed<Address>>,
     pub runtime: Option<Placed<Address>>,
     pub image_endpoint: Option<Placed<Address>>,
+    pub keep_original_name: Option<Placed<Keep>>,
+    pub sandbox_image: Option<Placed<String>>,
     pub node: Option<Placed<String>>,
     pub runtime_wait: Option<Placed<Duration>>,
     pub message_limit_bytes: Option<Placed<usize>>,
@@ -117,6 +119,8 @@ impl Said {
             admin,
             runtime,
             image_endpoint,
+            keep_original_name,
+            sandbox_image,
             node,
             runtime_wait,
             message_limit_bytes,
@@ -132,6 +136,8 @@ impl Said {
         replace(&mut self.admin, admin);
         replace(&mut self.runtime, runtime);
         replace(&mut self.image_endpoint, image_endpoint);
+        replace(&mut self.keep_original_name, keep_original_name);
+        replace(&mut self.sandbox_image, sandbox_image);
         replace(&mut self.node, node);
         replace(&mut self.runtime_wait, runtime_wait);
         replace(&mut self.message_limit_bytes, message_limit_bytes);

@@ -63,6 +63,7 @@ fn kind(kind: Kind) -> Map<String, Value> {
         Kind::Percent => json!({ "type": "number", "minimum": 0, "maximum": 100 }),
         Kind::Moment => json!({ "type": "string", "pattern": MOMENT }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+        Kind::Image => json!({ "type": "string", "minLength": 1, "examples": ["k8s.gcr.io/pause:3.9"] }),
         Kind::Alias => json!({ "type": "string", "enum": keys::aliases().collect::<Vec<_>>() }),
         Kind::Pattern => json!({ "type": "string", "pattern": PATTERN }),
         Kind::Location => json!({ "type": "string", "pattern": LOCATION }),

@@ -59,6 +59,8 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
     page.say("admin", Some(text(&settings.admin)), said.admin.as_ref());
     page.say("runtime", runtime, said.runtime.as_ref());
     page.say("image_endpoint", settings.runtime.image.as_ref().map(text), said.image_endpoint.as_ref());
+    page.say("keep_original_name", Some(text(settings.runtime.keep.as_str())), said.keep_original_name.as_ref());
+    page.say("sandbox_image", settings.runtime.sandbox_image.as_ref().map(text), said.sandbox_image.as_ref());
     if !page.is_bare() {
         page.say("node", Some(text(&settings.node)), said.node.as_ref());
     }

@@ -3,8 +3,9 @@
 use super::keys;
 use super::mistake::instead;
 use crate::error::Chain;
+use crate::reference::Reference;
 use crate::rules::{Action, Glob, OnFailure, Pattern, Percent, Place};
-use crate::runtime::Address;
+use crate::runtime::{Address, Keep};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use std::fmt;
 use std::path::PathBuf;
@@ -183,6 +184,20 @@ pub(super) fn moment(value: &DeValue<'_>) -> Result<Timestamp, Wrong> {
 /// What a rule does.
 pub(super) fn action(value: &DeValue<'_>) -> Result<Action, Wrong> {
     choice(value, &[Action::Rewrite, Action::Observe, Action::Deny], Action::as_str)
+}
+
+/// Whether images get their old names.
+pub(super) fn keep_original_name(value: &DeValue<'_>) -> Result<Keep, Wrong> {
+    choice(value, &[Keep::Auto, Keep::Always, Keep::Never], Keep::as_str)
+}
+
+/// An image.
+pub(super) fn image(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let text = text(value)?;
+    match Reference::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Wrong::Sense(format!("`{text}` is no image: {error}"))),
+    }
 }
 
 /// What becomes of a pull that no target served.

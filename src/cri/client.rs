@@ -3,8 +3,10 @@
 //! They have a connection of their own: the data path's belongs to the kubelet's calls, and tonic's transport alters
 //! what it carries, which is of no account here.
 
+use super::method::Version;
 use super::{v1, v1alpha2};
 use hyper_util::rt::TokioIo;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
@@ -16,13 +18,39 @@ pub enum NoRuntime {
     /// Nobody listens, or it is no HTTP/2.
     #[error("no connection")]
     Connection(#[from] tonic::transport::Error),
-    /// It does not answer CRI's `Version`.
-    #[error("no answer to CRI's Version: {}", .0.message())]
+    /// It does not answer, or not with what was asked for.
+    #[error("no answer by CRI: {}", .0.message())]
     Answer(Status),
 }
 
 /// What a kubelet accepts of one message. A thousand containers with their annotations are more than tonic's four megabytes.
 const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// Who calls, for those who read the runtime's log.
+pub const USER_AGENT: &str = concat!("repoint/", env!("CARGO_PKG_VERSION"));
+
+/// Makes one call in the version that is spoken. The clients of the two are of different types with the same methods,
+/// which no function can be generic over.
+macro_rules! call {
+    ($socket:expr, $api:expr, $service:ident :: $client:ident, $method:ident, $request:expr) => {{
+        let channel = connect($socket.to_owned()).await?;
+        let answer = match $api {
+            Version::V1 => {
+                v1::$service::$client::new(channel)
+                    .max_decoding_message_size(MESSAGE_LIMIT)
+                    .$method(Request::new($request))
+                    .await
+            }
+            Version::V1Alpha2 => {
+                v1alpha2::$service::$client::new(channel)
+                    .max_decoding_message_size(MESSAGE_LIMIT)
+                    .$method(Request::new($request))
+                    .await
+            }
+        };
+        answer.map(tonic::Response::into_inner).map_err(NoRuntime::Answer)
+    }};
+}
 
 /// Asks the runtime at `socket` for its name and version, in CRI v1 or, failing that, v1alpha2.
 ///
@@ -30,16 +58,46 @@ const MESSAGE_LIMIT: usize = 16 << 20;
 ///
 /// When what listens there is not a container runtime, or nothing does.
 pub async fn version(socket: &Path) -> Result<v1::VersionResponse, NoRuntime> {
+    introduction(socket).await.map(|(version, _)| version)
+}
+
+/// The same, and which of the two it was.
+///
+/// # Errors
+///
+/// When what listens there is not a container runtime, or nothing does.
+pub async fn introduction(socket: &Path) -> Result<(v1::VersionResponse, Version), NoRuntime> {
     let channel = connect(socket.to_owned()).await?;
     let request = || Request::new(v1::VersionRequest::default());
     let answer = v1::runtime_service_client::RuntimeServiceClient::new(channel.clone()).version(request()).await;
-    let answer = match answer {
+    let (answer, api) = match answer {
         Err(status) if status.code() == Code::Unimplemented => {
-            v1alpha2::runtime_service_client::RuntimeServiceClient::new(channel).version(request()).await
+            let answer = v1alpha2::runtime_service_client::RuntimeServiceClient::new(channel).version(request()).await;
+            (answer, Version::V1Alpha2)
         }
-        answer => answer,
+        answer => (answer, Version::V1),
     };
-    answer.map(tonic::Response::into_inner).map_err(NoRuntime::Answer)
+    answer.map(|answer| (answer.into_inner(), api)).map_err(NoRuntime::Answer)
+}
+
+/// What the runtime says of itself at length, by key: its configuration among it, as JSON, for some.
+///
+/// # Errors
+///
+/// When there is no such answer.
+pub async fn information(socket: &Path, api: Version) -> Result<HashMap<String, String>, NoRuntime> {
+    let request = v1::StatusRequest { verbose: true };
+    call!(socket, api, runtime_service_client::RuntimeServiceClient, status, request).map(|status| status.info)
+}
+
+/// All images there are.
+///
+/// # Errors
+///
+/// When there is no such answer.
+pub async fn images(socket: &Path, api: Version) -> Result<Vec<v1::Image>, NoRuntime> {
+    let request = v1::ListImagesRequest::default();
+    call!(socket, api, image_service_client::ImageServiceClient, list_images, request).map(|list| list.images)
 }
 
 /// Asks the runtime at `socket` for all its containers, in whichever version it speaks.
@@ -64,11 +122,16 @@ pub async fn containers(socket: &Path) -> Result<Vec<v1::Container>, NoRuntime> 
     answer.map(|answer| answer.into_inner().containers).map_err(NoRuntime::Answer)
 }
 
-async fn connect(socket: PathBuf) -> Result<Channel, tonic::transport::Error> {
+/// A connection for calls of our own.
+///
+/// # Errors
+///
+/// When nobody listens, or it is no HTTP/2.
+pub async fn connect(socket: PathBuf) -> Result<Channel, tonic::transport::Error> {
     let connector = tower::service_fn(move |_| {
         let socket = socket.clone();
         async move { UnixStream::connect(socket).await.map(TokioIo::new) }
     });
     // The name goes into `:authority` only; newer kubelets send the same.
-    Endpoint::from_static("http://localhost").connect_with_connector(connector).await
+    Endpoint::from_static("http://localhost").user_agent(USER_AGENT)?.connect_with_connector(connector).await
 }

@@ -123,6 +123,11 @@ impl<'a> Call<'a> {
         Some(Self { version, service, method })
     }
 
+    /// Whether the runtime makes a pod then, with an image of its own choice that the call does not name.
+    pub fn makes_pod(&self) -> bool {
+        self.service == RUNTIME_SERVICE && self.method == "RunPodSandbox"
+    }
+
     /// The row of [`TABLE`] for this call.
     pub fn row(&self) -> Option<&'static Method> {
         TABLE.iter().find(|row| row.service == self.service && row.name == self.method)

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod chronicle;
+pub mod sandbox;
 pub mod uses;
 
 use crate::audit::record::Start;
@@ -16,10 +17,12 @@ use crate::proxy::candidates::Candidates;
 use crate::proxy::connection::{self, Dialers, End};
 use crate::proxy::health::Health;
 use crate::proxy::listener::{Listener, Unlistenable};
+use crate::proxy::sandbox::{Ask, Gate};
 use crate::proxy::{Context, DIGESTS, Shared};
 use crate::rules::Position;
-use crate::runtime::{Dialer, Endpoint, Served};
+use crate::runtime::{Aliases, Dialer, Endpoint, Peers, Served};
 use chronicle::Chronicle;
+use sandbox::Watch;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,10 +64,14 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
     let admin = settings.admin.clone();
-    let Assembled { shared, dialers, writer, chronicle, due } = assemble(settings)?;
+    let named = settings.runtime.sandbox_image.clone();
+    let Assembled { shared, dialers, writer, chronicle, due, peers, asks } = assemble(settings)?;
     let (tasks, keepers, end) = (TaskTracker::new(), TaskTracker::new(), End::default());
     let (runtime, log, tally) = (Arc::clone(&dialers.runtime), shared.audit.clone(), Arc::clone(&shared.tally));
     keepers.spawn(uses::record(due, runtime, log, tally, end.stop.clone()));
+    let watch = Watch::new(shared.clone(), peers, named, asks, dialers.clone().legs(&tasks));
+    let stop = end.stop.clone();
+    keepers.spawn(async move { stop.run_until_cancelled(Box::pin(watch.run())).await.map(drop) });
     keepers.close();
     tokio::select! {
         () = accept(&listener, &dialers, &shared, &tasks, &end) => {}
@@ -103,6 +110,10 @@ struct Assembled {
     chronicle: Chronicle,
     /// Images in use, to be recorded.
     due: Receiver<Sighting>,
+    /// What the runtime is.
+    peers: Arc<Peers>,
+    /// Calls that wait for the image that the runtime makes pods with.
+    asks: Receiver<Ask>,
 }
 
 fn assemble(settings: Settings) -> io::Result<Assembled> {
@@ -143,9 +154,13 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
     // Systemd's, which only its own unit's processes can read.
     let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
     let (usage, due) = Usage::new();
+    let (gate, asks) = Gate::new();
+    let peers = Arc::new(Peers::new(Arc::clone(&dialers.runtime)));
     let shared = Arc::new(Context {
         rules,
         served,
+        aliases: Aliases::new(Arc::clone(&peers), runtime.keep),
+        sandbox: gate,
         credentials: Store::new(credentials, handed_over, clock),
         health: Health::default(),
         candidates: Candidates::default(),
@@ -160,7 +175,7 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
         message_limit,
         hold: runtime.hold,
     });
-    Ok(Assembled { shared, dialers, writer, chronicle, due })
+    Ok(Assembled { shared, dialers, writer, chronicle, due, peers, asks })
 }
 
 /// Places, as a log line has them.

@@ -50,12 +50,21 @@ pub struct End {
     pub cut: CancellationToken,
 }
 
+// === impl Dialers ===
+
+impl Dialers {
+    /// Legs of somebody's own.
+    pub fn legs(self, tasks: &TaskTracker) -> Legs {
+        let runtime = Leg::new(self.runtime, tasks.clone());
+        let image = self.image.map_or_else(|| runtime.clone(), |dialer| Leg::new(dialer, tasks.clone()));
+        Legs { image, runtime }
+    }
+}
+
 /// Serves `stream` until the client closes it, or until it is to end.
 pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: TaskTracker, end: End) {
     // Runtime connections belong to this one: its calls share them, and end with them.
-    let runtime = Leg::new(dialers.runtime, tasks.clone());
-    let image = dialers.image.map_or_else(|| runtime.clone(), |dialer| Leg::new(dialer, tasks.clone()));
-    let stack = Route::new(Forward::new(Legs { image, runtime }, shared.clone()), &shared);
+    let stack = Route::new(Forward::new(dialers.legs(&tasks), shared.clone()), &shared);
     let service = service_fn(move |request: Request<Incoming>| {
         let (stack, shared) = (stack.clone(), shared.clone());
         shared.tally.call(shared.clock.now());

@@ -6,6 +6,7 @@
 //!    runtime through it, the questions that we add included.
 //! 2. [`names`] and [`pull`]: the calls that carry an image reference. Above the legs, since one call from the kubelet
 //!    may be several to the runtime, and on either leg; below the rescue, since each of those may fail.
+//!    Beside them [`sandbox`], where a call that makes a pod waits for the image that the runtime makes it with.
 //! 3. [`route`]: which of these a call goes through. Most go straight down, unread.
 //! 4. [`status`]: every failure becomes what the caller is to see. Above everything that can fail.
 //! 5. [`connection`]: HTTP/2, by hyper.
@@ -22,11 +23,13 @@ pub mod health;
 pub mod listener;
 pub mod message;
 pub mod names;
+pub mod own;
 pub mod pending;
 pub mod pull;
 pub mod question;
 pub mod round;
 pub mod route;
+pub mod sandbox;
 pub mod status;
 
 use question::Presence;
@@ -39,7 +42,7 @@ use crate::credentials;
 use crate::metrics::{Metrics, Unread};
 use crate::rewrite::Mention;
 use crate::rules::{Position, Standpoint, Table};
-use crate::runtime::Served;
+use crate::runtime::{Aliases, Served};
 use http::{Request, Response};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +56,10 @@ pub struct Context {
     pub rules: Table,
     /// Which name served an image's last pull.
     pub served: Served,
+    /// Who gives images their old names.
+    pub aliases: Aliases,
+    /// Where calls that make pods wait.
+    pub sandbox: sandbox::Gate,
     /// The targets' own credentials.
     pub credentials: credentials::Store,
     /// Targets that could not be reached.
@@ -101,7 +108,7 @@ type Answering<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, Fault>> + Se
 
 impl Context {
     /// Who decides, and when.
-    fn standpoint(&self) -> Standpoint {
+    pub fn standpoint(&self) -> Standpoint {
         Standpoint { node: self.position, now: self.clock.now() }
     }
 

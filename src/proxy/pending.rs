@@ -43,6 +43,8 @@ pub struct Image {
     pub id: Option<String>,
     /// The digest of its manifest.
     pub digest: Option<String>,
+    /// The old names that it was given.
+    pub aliases: Vec<String>,
 }
 
 /// Nobody's credentials.
@@ -177,7 +179,7 @@ impl Pending {
         status: Option<audit::Status>,
         found: Option<Image>,
     ) -> audit::record::Pull {
-        let Image { id: image_ref, digest } = found.unwrap_or_default();
+        let Image { id: image_ref, digest, aliases } = found.unwrap_or_default();
         let is_substitute = |image: &&str| self.pull.substitutes.iter().any(|other| other.image == **image);
         let asked = self.attempts.iter().rev().map(|attempt| attempt.image.as_str()).find(is_substitute);
         let first = self.pull.substitutes.first().map(|first| first.image.as_str());
@@ -191,6 +193,7 @@ impl Pending {
             status,
             image_ref,
             digest,
+            aliases,
             post_freeze: freeze::is_after(&self.pull.image),
             attempts: self.attempts.clone(),
             duration: self.since.elapsed(),
@@ -220,6 +223,7 @@ impl Pending {
             | Event::Failed
             | Event::Intended
             | Event::Used
+            | Event::SandboxImage
             | Event::Heartbeat
             | Event::Started
             | Event::Stopped => {

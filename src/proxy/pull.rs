@@ -135,7 +135,7 @@ async fn observe<S: Below>(
     if outcome == Outcome::Pulled {
         shared.served.remember(&image, &image).await;
     }
-    let found = Image { id: answer.image_ref.clone(), digest: None };
+    let found = Image { id: answer.image_ref.clone(), ..Image::default() };
     pending.finish(outcome, answer.status.clone(), found).await?;
     answer.into_outcome()
 }

@@ -62,6 +62,9 @@ const CLOSE: Duration = Duration::from_millis(100);
 /// How long a runtime has to say what it has just pulled.
 const SOON: Duration = Duration::from_secs(2);
 
+/// The pause between two looks whether it shows an image by its old name.
+const BLINK: Duration = Duration::from_millis(5);
+
 /// What CRI has a runtime begin its message with where a signature is missing or wrong. Another registry with the same
 /// name in it is no way around that.
 const SIGNATURE_REFUSED: &str = "SignatureValidationFailed";
@@ -258,10 +261,55 @@ impl<S: Below> Round<S> {
 
     async fn served(mut self, answer: Answer) -> Result<Response<Body>, Fault> {
         let name = self.pending.attempts().last().map(|last| last.image.clone()).unwrap_or_default();
-        self.shared.served.remember(&self.pending.pull.image, &name).await;
-        let found = Image { id: answer.image_ref.clone(), digest: self.digest(&name, &answer).await };
+        let image = self.pending.pull.image.clone();
+        // First, since a caller that gives up now leaves the image all the same.
+        self.shared.served.remember(&image, &name).await;
+        let aliases = if name == image { Vec::new() } else { self.keep_names(&image, &name, &answer).await };
+        if !aliases.is_empty() {
+            self.shared.served.remember(&image, &image).await;
+        }
+        let found = Image { id: answer.image_ref.clone(), digest: self.digest(&name, &answer).await, aliases };
         self.pending.finish(Outcome::Pulled, answer.status.clone(), found).await?;
         answer.into_outcome()
+    }
+
+    /// Gives what was pulled as `name` its old names: those by which the runtime shows it now. Without them, as on a
+    /// runtime that has no call for it, the image is found by the name it was pulled as.
+    async fn keep_names(&self, image: &str, name: &str, answer: &Answer) -> Vec<String> {
+        let kept = async {
+            let aliases = self.shared.aliases.keep(image, name).await.map_err(|error| Chain(&error).to_string())?;
+            for alias in &aliases {
+                // The runtime's image service hears of it a moment later.
+                while !self.is_shown(alias, answer).await {
+                    tokio::time::sleep(BLINK).await;
+                }
+            }
+            Ok(aliases)
+        };
+        let kept = tokio::time::timeout(SOON, kept).await;
+        let kept = kept.unwrap_or_else(|_| Err(format!("it was not shown by them within {} s", SOON.as_secs())));
+        let outcome = if kept.is_ok() { "given" } else { "failed" };
+        let rule = self.pending.pull.rule.name.clone();
+        if !kept.as_ref().is_ok_and(Vec::is_empty) {
+            self.shared.metrics.aliases.get_or_create(&metrics::Alias { rule, outcome }).inc();
+        }
+        kept.unwrap_or_else(|error| {
+            tracing::warn!(error, image.before = image, image.after = name, "An image did not get its old names");
+            Vec::new()
+        })
+    }
+
+    /// Whether the runtime shows by `name` just what was pulled.
+    async fn is_shown(&self, name: &str, answer: &Answer) -> bool {
+        let Some(Presence::Present(image)) = self.presence(name).await else { return false };
+        answer.image_ref.as_ref().is_none_or(|id| *id == image.id)
+    }
+
+    /// What the runtime says of `name`, where it says something.
+    async fn presence(&self, name: &str) -> Option<Presence> {
+        let request = edited(question::head(&self.head, self.since.elapsed()), &rewrite::question(name), None);
+        let response = self.inner.clone().oneshot(request).await.ok()?;
+        Some(Found::read(response, &self.shared).await.ok()?.presence)
     }
 
     /// The digest of the manifest that `name` was pulled by: what the name says, or the runtime. (Its answer to the pull is
@@ -272,13 +320,11 @@ impl<S: Below> Round<S> {
         if let Some(digest) = said {
             return Some(digest.to_owned());
         }
-        let request = edited(question::head(&self.head, self.since.elapsed()), &rewrite::question(name), None);
         let asked = async {
             let _turn = self.shared.digests.acquire().await.ok()?;
-            let response = self.inner.clone().oneshot(request).await.ok()?;
-            Found::read(response, &self.shared).await.ok()
+            self.presence(name).await
         };
-        match tokio::time::timeout(SOON, asked).await.ok()??.presence {
+        match tokio::time::timeout(SOON, asked).await.ok()?? {
             Presence::Present(image) => image.digest(name).map(str::to_owned),
             Presence::Absent | Presence::Unknown => None,
         }

@@ -3,6 +3,7 @@
 use super::forward::Forward;
 use super::names::Names;
 use super::pull::Pull;
+use super::sandbox::Sandbox;
 use super::{Answering, Fault, Shared};
 use crate::body::Body;
 use crate::cri::method::{Call, Purpose};
@@ -16,6 +17,7 @@ pub struct Route {
     forward: Forward,
     names: Names<Forward>,
     pull: Pull<Forward>,
+    sandbox: Sandbox<Forward>,
 }
 
 impl Route {
@@ -23,7 +25,8 @@ impl Route {
     pub fn new(forward: Forward, shared: &Shared) -> Self {
         let names = Names::new(forward.clone(), shared.clone());
         let pull = Pull::new(forward.clone(), shared.clone());
-        Self { forward, names, pull }
+        let sandbox = Sandbox::new(forward.clone(), shared.clone());
+        Self { forward, names, pull, sandbox }
     }
 }
 
@@ -37,7 +40,11 @@ impl Service<Request<Body>> for Route {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let row = Call::parse(request.uri().path()).and_then(|call| call.row());
+        let call = Call::parse(request.uri().path());
+        if call.is_some_and(|call| call.makes_pod()) {
+            return self.sandbox.call(request);
+        }
+        let row = call.and_then(|call| call.row());
         match row.filter(|_| is_protobuf(&request)) {
             Some(row) if row.purpose == Purpose::Pull => self.pull.call(request),
             Some(_) => self.names.call(request),

@@ -6,6 +6,7 @@ use super::*;
 use crate::audit;
 use crate::cri::v1::{ImageSpec, PullImageRequest};
 use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Rollout, Rule, Target};
+use crate::runtime::{Dialer, Endpoint, Keep, Peers};
 use http::HeaderMap;
 use prost::Message;
 use std::sync::Mutex;
@@ -58,11 +59,14 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
         version: "v",
         config: "c".to_owned(),
     };
+    let nobody = Dialer::new(Endpoint::default(), directory.join("x.sock"));
     let (audit, _writer) =
         audit::Log::start(&settings, origin, metrics.audit_failures.clone(), audit::Sinks::default()).unwrap();
     Arc::new(Context {
         rules: Table::new(vec![rule]).unwrap(),
         served: Served::default(),
+        aliases: Aliases::new(Arc::new(Peers::new(Arc::new(nobody))), Keep::Never),
+        sandbox: sandbox::Gate::new().0,
         credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
         health: health::Health::default(),
         candidates: candidates::Candidates::default(),

@@ -122,12 +122,29 @@ impl Dialer {
     ///
     /// When nobody answers, or more than one do.
     pub async fn dial(&self) -> Result<(Address, UnixStream), Unreachable> {
+        connect(self.find().await?).await
+    }
+
+    /// Whether it is known where to connect, without looking who answers.
+    pub fn is_settled(&self) -> bool {
+        match self.endpoint {
+            Endpoint::At(_) => true,
+            Endpoint::AnyOf(_) => self.found.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+        }
+    }
+
+    /// Where to connect.
+    ///
+    /// # Errors
+    ///
+    /// When of several possible sockets none answers, or more than one do.
+    pub async fn find(&self) -> Result<Address, Unreachable> {
         let usual = match &self.endpoint {
             // However the path is written, a link to our own socket is no runtime, and would be a loop.
             Endpoint::At(address) if is_same(address.path(), &self.own) => {
                 return Err(Unreachable::Ourselves(address.clone()));
             }
-            Endpoint::At(address) => return connect(address.clone()).await,
+            Endpoint::At(address) => return Ok(address.clone()),
             Endpoint::AnyOf(usual) => usual,
         };
         // Once found, it is this node's. Another that answers while it restarts knows nothing of its containers.
@@ -137,7 +154,7 @@ impl Dialer {
             None => discovery::find(usual, &self.own).await?,
         };
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.clone());
-        connect(address).await
+        Ok(address)
     }
 }
 
@@ -157,6 +174,14 @@ fn straight(path: &Path) -> PathBuf {
 /// What a path leads to, whatever links it leads through.
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// By which a socket is told from the one that was there before it: its file, and when that was made.
+pub(super) type Birth = (u64, u64, i64, i64);
+
+/// That of the socket at `path`.
+pub(super) fn birth(path: &Path) -> Option<Birth> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -5,6 +5,9 @@
 //! assumes uid 0 and *sends* it; so a proxy that only rewrites pulls runs non-root images as root. And told about a
 //! stale twin, one that was there before, under the old name, it takes the wrong user.
 //!
+//! Where the runtime can give an image its old name ([`super::alias`]), that is the name that serves, and all is as if the
+//! old registry had.
+//!
 //! So it is remembered, across restarts too, which name served an image's last pull: the targets may be others by then,
 //! or in another order, and what is there is there all the same.
 

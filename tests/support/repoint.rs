@@ -137,7 +137,10 @@ impl Setup {
             fs::create_dir_all(&drop_ins).unwrap();
             fs::write(drop_ins.join(format!("{name}.toml")), text).unwrap();
         }
-        let log = File::create(directory.join("repoint.log")).unwrap();
+        let log = directory.join("repoint.log");
+        fs::write(&log, "").unwrap();
+        // At its end, whoever else writes it: two may be started in one directory.
+        let log = File::options().append(true).open(log).unwrap();
         let mut command = within;
         command.extend([program().display().to_string(), "serve".to_owned()]);
         command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);

@@ -1,7 +1,7 @@
 //! A record as an entry of the journal, in its native form: fields that one can search by, and the whole line.
 
 use super::sentence::sentence;
-use crate::audit::record::{Body, Event, PodRecord, Pull, Record, Use, cut};
+use crate::audit::record::{Body, Event, PodRecord, Pull, Record, SandboxImage, Use, cut};
 use crate::output::Plain;
 use std::collections::BTreeSet;
 
@@ -30,6 +30,7 @@ pub(super) fn entry(record: &Record, number: u64, line: &[u8]) -> Vec<u8> {
     match body {
         Body::Pull(pull) => entry.pull(pull),
         Body::Use(found) => entry.found(found),
+        Body::SandboxImage(sandbox) => entry.sandbox(sandbox),
         Body::Count(_) | Body::Start(_) => {}
     }
     entry.field("REPOINT_RECORD", line.strip_suffix(b"\n").unwrap_or(line));
@@ -85,6 +86,13 @@ impl Entry {
         self.post_freeze(found.post_freeze);
     }
 
+    fn sandbox(&mut self, sandbox: &SandboxImage) {
+        self.text("REPOINT_RULE", &sandbox.rule);
+        self.text("REPOINT_IMAGE", &sandbox.image);
+        self.option("REPOINT_SUBSTITUTE", sandbox.substitute.as_deref());
+        self.text("REPOINT_OUTCOME", sandbox.outcome.as_str());
+    }
+
     /// The journal lets a field have several values, and finds an entry by each.
     fn pods(&mut self, pods: &[PodRecord]) {
         let namespaces: BTreeSet<_> = pods.iter().map(|pod| &pod.namespace).collect();
@@ -105,7 +113,8 @@ impl Entry {
 const fn priority(event: Event) -> Priority {
     match event {
         Event::Failed | Event::FellBack => Priority::Warning,
-        Event::Denied => Priority::Notice,
+        // Where it can't be seen to, somebody has to.
+        Event::Denied | Event::SandboxImage => Priority::Notice,
         Event::Substituted
         | Event::Observed
         | Event::Intended
@@ -126,6 +135,7 @@ pub(super) const fn message_id(event: Event) -> &'static str {
         Event::Denied => "6dc19a278f6b4495946a9d8d056d12c5",
         Event::Intended => "ebba4e26753648978abb64e2f8bc1d07",
         Event::Used => "aa00ec98f56d436793495d391baf216b",
+        Event::SandboxImage => "5e1d7c1f3b0a4f0c9a66d1c2b8e47f93",
         Event::Heartbeat => "8d2dc5f7cba94a44bf332bb0c27e99b2",
         Event::Started => "0d23729b0222426b9465abfdea0fb2ab",
         Event::Stopped => "a745c40f7ee24f47b13f0a2c9a8f3baa",

@@ -1,6 +1,6 @@
 //! A record as one sentence, for people who read a journal.
 
-use crate::audit::record::{Body, Count, Event, Outcome, PodRecord, Pull, Start, Use};
+use crate::audit::record::{Body, Count, Event, Outcome, PodRecord, Pull, SandboxImage, SandboxOutcome, Start, Use};
 
 /// What happened, in a few words.
 pub(super) fn sentence(event: Event, body: &Body) -> String {
@@ -9,6 +9,7 @@ pub(super) fn sentence(event: Event, body: &Body) -> String {
         _ if event == Event::Stopped => "Stopped".to_owned(),
         Body::Pull(pull) => of_pull(event, pull),
         Body::Use(found) => of_use(found),
+        Body::SandboxImage(sandbox) => of_sandbox(sandbox),
         Body::Count(count) => of_count(count),
         Body::Start(start) => of_start(start),
     }
@@ -30,7 +31,9 @@ fn of_pull(event: Event, pull: &Pull) -> String {
         Event::Observed => format!("Looked on at a pull of {image}, by rule {rule}{whom}"),
         Event::Denied => format!("Refused to pull {image}, by rule {rule}{whom}"),
         Event::Intended => format!("About to pull {substitute} for {image}{whom}"),
-        Event::Used | Event::Heartbeat | Event::Started | Event::Stopped => format!("{}: {image}", event.as_str()),
+        Event::Used | Event::SandboxImage | Event::Heartbeat | Event::Started | Event::Stopped => {
+            format!("{}: {image}", event.as_str())
+        }
     }
 }
 
@@ -41,6 +44,18 @@ fn of_use(found: &Use) -> String {
         return format!("{image} is still asked for by its old name{whom}");
     }
     format!("{image} is still asked for by its old name, and is there as {substitute}{whom}")
+}
+
+fn of_sandbox(sandbox: &SandboxImage) -> String {
+    let SandboxImage { image, substitute, outcome, message, .. } = sandbox;
+    let why = message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let substitute = substitute.as_deref().unwrap_or(image);
+    match outcome {
+        SandboxOutcome::Present => format!("The sandbox image is there by its old name, {image}"),
+        SandboxOutcome::Pulled => format!("Gave the sandbox image {substitute} its old name, {image}"),
+        SandboxOutcome::Failed => format!("Could not have the sandbox image {image}{why}"),
+        SandboxOutcome::Cannot => format!("The runtime pulls its sandbox image {image} by itself{why}"),
+    }
 }
 
 fn of_count(count: &Count) -> String {

@@ -18,7 +18,7 @@ use crate::args::Serve;
 use crate::audit;
 use crate::credentials::Source as CredentialSource;
 use crate::rules::Table;
-use crate::runtime::{self, Address, Endpoint};
+use crate::runtime::{self, Address, Endpoint, Keep};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,6 +124,8 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
                 runtime: runtime::Settings {
                     runtime: address(runtime).map(Endpoint::At).unwrap_or_default(),
                     image: address(image),
+                    keep: said.keep_original_name.as_ref().map_or(Keep::Auto, |keep| keep.value),
+                    sandbox_image: said.sandbox_image.as_ref().map(|image| image.value.clone()),
                     hold: said.runtime_wait.as_ref().map_or(RUNTIME_WAIT, |wait| wait.value),
                 },
                 audit: audit_settings(said),

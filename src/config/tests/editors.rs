@@ -166,6 +166,7 @@ fn what_is_wrong_to_the_check_is_where_it_is_wrong_to_editors() {
             "/credentials/harbor/args/1",
             "/credentials/none",
             "/file",
+            "/keep_original_name",
             "/lissen",
             "/message_limit_bytes",
             "/rules/0",

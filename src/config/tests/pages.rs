@@ -7,6 +7,8 @@ const FULL: &str = r#"
 listen = "unix:///run/l.sock"
 runtime = "/run/r.sock"
 image_endpoint = "/run/i.sock"
+keep_original_name = "never"
+sandbox_image = "k8s.gcr.io/pause:3.9"
 node = "n\u001b\u202e\"1"
 runtime_wait = "1500ms"
 message_limit_bytes = 77
@@ -80,17 +82,17 @@ fn every_value_that_is_shown_has_its_origin() {
         "listen = \"unix:///run/l.sock\" # /c.toml:2",
         "admin = \"unix:///run/admin.sock\" # default: admin.sock, beside `listen`",
         "state = \"/var/lib/repoint\" # default",
-        "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:5",
-        "[credentials.\"a b\"] # /c.toml:22",
-        "timeout = \"1m 30s\" # /c.toml:24",
-        "percent = 0.05 # /c.toml:37",
-        "from = 2026-12-01T07:00:00.25Z # /c.toml:38",
-        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:39",
-        "sync = true # /c.toml:11",
-        "rotate_after = \"180h\" # /c.toml:14",
-        "cluster = \"a\\U0000001Bb\" # /c.toml:20",
-        "\"a b\" = \"\" # /c.toml:21",
-        "journald = true # /c.toml:17",
+        "node = \"n\\U0000001B\\U0000202E\\\"1\" # /c.toml:7",
+        "[credentials.\"a b\"] # /c.toml:24",
+        "timeout = \"1m 30s\" # /c.toml:26",
+        "percent = 0.05 # /c.toml:39",
+        "from = 2026-12-01T07:00:00.25Z # /c.toml:40",
+        "targets = [\"m.example\", { location = \"n.example/x\", credentials = \"a b\", timeout = \"250µs\" }] # /c.toml:41",
+        "sync = true # /c.toml:13",
+        "rotate_after = \"180h\" # /c.toml:16",
+        "cluster = \"a\\U0000001Bb\" # /c.toml:22",
+        "\"a b\" = \"\" # /c.toml:23",
+        "journald = true # /c.toml:19",
         "# built-in rule `k8s.gcr.io`",
         "# it stands back from `k8s.gcr.io`, for the rule `mi\\rror`",
         "#name = \"google-containers\" # built-in rule `gcr.io/google-containers`",

@@ -52,8 +52,8 @@ impl Script {
     }
 
     /// What to ask for an answer, after the answers that were told for once.
-    pub fn told(&mut self, path: &str) -> Result<Answer, Option<Answers>> {
-        match self.once.get_mut(path).and_then(VecDeque::pop_front) {
+    pub fn told(&mut self, path: &str, is_own: bool) -> Result<Answer, Option<Answers>> {
+        match self.once.get_mut(path).filter(|_| !is_own).and_then(VecDeque::pop_front) {
             Some(answer) => Ok(answer),
             None => Err(self.always.get(path).cloned()),
         }

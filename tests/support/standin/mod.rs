@@ -62,7 +62,8 @@ impl Standin {
         self.shared.script().always(path, Arc::new(script));
     }
 
-    /// The next call of this path is answered so, or the one after those already told.
+    /// The next call of this path is answered so, or the one after those already told. What repoint asks by itself does
+    /// not count.
     pub fn answers_once(&self, path: &str, answer: Answer) {
         self.shared.script().once(path, answer);
     }
@@ -82,9 +83,14 @@ impl Standin {
         self.shared.script().images.cut_off(host);
     }
 
-    /// All calls so far, in the order in which they came.
+    /// All calls so far, in the order in which they came, but for those that repoint makes on its own account.
     pub fn calls(&self) -> Vec<Seen> {
-        self.shared.record.calls()
+        self.shared.record.calls(false)
+    }
+
+    /// Those that it makes on its own account.
+    pub fn own_calls(&self) -> Vec<Seen> {
+        self.shared.record.calls(true)
     }
 
     /// Waits until the first call of this path is in that state, or past it.

@@ -48,6 +48,12 @@ impl Seen {
         self.uri.path()
     }
 
+    /// Whether repoint makes it on its own account, and at times of its own.
+    pub fn is_own(&self) -> bool {
+        let agent = self.headers.get("user-agent").and_then(|agent| agent.to_str().ok());
+        agent.is_some_and(|agent| agent.starts_with("repoint/"))
+    }
+
     /// The first message, as that type.
     pub fn message<M: Message + Default>(&self) -> M {
         let messages = grpc::unframed(self.body.clone());
@@ -95,14 +101,15 @@ impl Record {
         });
     }
 
-    pub fn calls(&self) -> Vec<Seen> {
-        self.calls.borrow().clone()
+    /// Those that came through repoint, or those that it made itself.
+    pub fn calls(&self, own: bool) -> Vec<Seen> {
+        self.calls.borrow().iter().filter(|call| call.is_own() == own).cloned().collect()
     }
 
     /// Waits, for ever if need be, until that many calls of that path came before one that is this far.
     pub async fn nth(&self, n: usize, path: &str, state: State) -> Seen {
         let found = |calls: &[Seen]| {
-            let nth = calls.iter().filter(|call| call.path() == path).nth(n);
+            let nth = calls.iter().filter(|call| call.path() == path && !call.is_own()).nth(n);
             nth.filter(|call| call.state >= state).cloned()
         };
         let mut calls = self.calls.subscribe();

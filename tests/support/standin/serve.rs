@@ -58,7 +58,7 @@ impl Shared {
     }
 
     pub fn answer(&self, call: &Seen) -> Answer {
-        let told = self.script().told(call.path());
+        let told = self.script().told(call.path(), call.is_own());
         // Not under the lock: a script may tell the stand-in more.
         let ask = || match told {
             Ok(answer) => answer,

@@ -29,6 +29,7 @@ fn pull(image: &str) -> Pull {
         status: Some(Status { code: 0, message: String::new() }),
         image_ref: Some("sha256:aa".to_owned()),
         digest: None,
+        aliases: Vec::new(),
         post_freeze: false,
         attempts: Vec::new(),
         duration: Duration::from_millis(12),

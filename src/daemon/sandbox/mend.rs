@@ -1,0 +1,120 @@
+//! How a sandbox image that is missing comes to be there by the name that the runtime looks for.
+
+use crate::error::Chain;
+use crate::proxy::forward::Forward;
+use crate::proxy::pull::Pull;
+use crate::proxy::question::Presence;
+use crate::proxy::{Fault, Shared, own};
+use crate::runtime::alias::{self, Purpose};
+use crate::runtime::{Legs, Peer};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::Code;
+
+/// Pulls it, through the layer that pulls everything.
+#[derive(Debug)]
+pub(super) struct Mender {
+    shared: Shared,
+    forward: Forward,
+    pull: Pull<Forward>,
+}
+
+/// The image, and what a rule has for it.
+#[derive(Debug, Clone)]
+pub(super) struct Ours {
+    /// Who makes pods with it.
+    pub(super) peer: Arc<Peer>,
+    /// As that names it.
+    pub(super) image: String,
+    /// The rule's name.
+    pub(super) rule: String,
+    /// What is asked for instead, in order.
+    pub(super) substitutes: Vec<String>,
+}
+
+/// How long a pull may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long the runtime has to show an image by the name it was given.
+const SOON: Duration = Duration::from_secs(2);
+
+/// The pause between two looks whether it does.
+const BLINK: Duration = Duration::from_millis(5);
+
+// === impl Mender ===
+
+impl Mender {
+    /// One on legs of its own.
+    pub(super) fn new(legs: Legs, shared: Shared) -> Self {
+        let forward = Forward::new(legs, shared.clone());
+        let pull = Pull::new(forward.clone(), shared.clone());
+        Self { shared, forward, pull }
+    }
+
+    /// Whether the runtime shows an image by just that name.
+    ///
+    /// # Errors
+    ///
+    /// When it does not say.
+    pub(super) async fn presence(&self, peer: &Peer, image: &str) -> Result<Presence, Fault> {
+        own::presence(self.forward.clone(), &self.shared, peer.api, image).await
+    }
+
+    /// Pulls the image, and gives it the name that the runtime looks for. Returns what it was there as before.
+    ///
+    /// # Errors
+    ///
+    /// With what went wrong, for people.
+    pub(super) async fn mend(&self, ours: &Ours) -> Result<String, String> {
+        let Ours { peer, image, substitutes, .. } = ours;
+        let pulled = tokio::time::timeout(LIMIT, self.pulled(ours)).await;
+        let (name, refused) = match pulled.unwrap_or_else(|_| Err(format!("no pull within {} s", LIMIT.as_secs()))) {
+            Ok(id) => (id, None),
+            // What was pulled before by another name is as good.
+            Err(refused) => match self.present(peer, substitutes).await {
+                Some(name) => (name, Some(refused)),
+                None => return Err(refused),
+            },
+        };
+        alias::give(peer, image, &name, Purpose::Sandbox).await.map_err(|error| Chain(&error).to_string())?;
+        let shown = async {
+            while !matches!(self.presence(peer, image).await, Ok(Presence::Present(_))) {
+                tokio::time::sleep(BLINK).await;
+            }
+        };
+        let is_shown = tokio::time::timeout(SOON, shown).await.is_ok();
+        if !is_shown {
+            return Err("the runtime does not show it by the name it was given".to_owned());
+        }
+        if let Some(error) = refused {
+            tracing::warn!(
+                error,
+                image.before = image,
+                image.after = name,
+                "Took a sandbox image that was there already"
+            );
+        }
+        Ok(name)
+    }
+
+    /// Pulls it as anybody's image is pulled; returns its ID.
+    async fn pulled(&self, Ours { peer, image, .. }: &Ours) -> Result<String, String> {
+        let answer = own::pull(self.pull.clone(), &self.shared, peer.api, image).await;
+        let answer = answer.map_err(|fault| Chain(&fault).to_string())?;
+        match (answer.code(), answer.image_ref) {
+            (Code::Ok, Some(id)) if !id.is_empty() => Ok(id),
+            (Code::Ok, _) => Err("the runtime does not say what it pulled".to_owned()),
+            _ => Err(answer.status.message),
+        }
+    }
+
+    /// The first of these names that is there.
+    async fn present(&self, peer: &Peer, names: &[String]) -> Option<String> {
+        for name in names {
+            if let Ok(Presence::Present(_)) = self.presence(peer, name).await {
+                return Some(name.clone());
+            }
+        }
+        None
+    }
+}
