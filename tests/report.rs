@@ -384,3 +384,26 @@ fn the_configured_log_is_the_source_where_none_is_named() {
     let told = json(&["--config", &format!("{path}/c.toml")], "");
     assert_eq!(told["images"][0]["image"], "k8s.gcr.io/a:1");
 }
+
+/// The reasons against removal that it gives, of the 30 days before the end of [`heartbeats`].
+fn reasons(log: &str, nodes: &str) -> Vec<String> {
+    let (_directory, path) = directory(&[("nodes", nodes.as_bytes())]);
+    let ended = report(&["-", "--ready-to-remove", "--nodes", &format!("{path}/nodes"), "--format", "json"], log);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr));
+    let reasons = told["ready"]["reasons"].as_array().unwrap();
+    assert_eq!(ended.code, Some(if reasons.is_empty() { 0 } else { 5 }));
+    reasons.iter().map(|reason| reason["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_record_that_was_lost_without_a_number_is_missing_too() {
+    let good = heartbeats("a", 31);
+    let lost = |number: u64| {
+        let rest = format!(
+            r#""event":"heartbeat","since":"2023-03-20T11:00:00Z","counters":{{"calls":9,"lost":{number}}},"last_call":"2023-03-20T11:00:00Z""#
+        );
+        good.clone() + &record("a", 746, "12:00", &rest)
+    };
+    assert_eq!(reasons(&lost(0), "a"), [""; 0]);
+    assert_eq!(reasons(&lost(2), "a"), ["lost"]);
+}

@@ -59,6 +59,17 @@ pub struct Record<'a> {
     /// Of a count: when the kubelet called last.
     #[serde(default, deserialize_with = "rfc3339_option")]
     pub last_call: Option<Timestamp>,
+    /// Of a count: how much of what.
+    #[serde(default)]
+    pub counters: Option<Counters>,
+}
+
+/// What was counted, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Counters {
+    /// Records that could not be written. Not all of them took a number.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// What a record is about.

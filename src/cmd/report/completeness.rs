@@ -21,6 +21,9 @@ pub(super) struct Completeness<'a> {
     pub(super) late: Vec<Late<'a>>,
     /// Records that there were and are not here.
     pub(super) gaps: Vec<Gap<'a>>,
+    /// Nodes that say themselves that they could not write records. Those that found no room to wait for the disk took no
+    /// number, and are in no gap.
+    pub(super) lost: Vec<Lost<'a>>,
     /// Times of more than two hours without a record.
     pub(super) silences: Vec<Silent<'a>>,
     /// Nodes that have not been heard of for two hours.
@@ -52,6 +55,12 @@ pub(super) struct Gap<'a> {
     pub(super) after: Timestamp,
     #[serde(serialize_with = "rfc3339")]
     pub(super) before: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Lost<'a> {
+    pub(super) node: &'a str,
+    pub(super) records: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,6 +102,7 @@ pub(super) fn completeness<'a>(nodes: &'a Nodes, tally: &'a Tally, found: &'a Fo
         missing: Vec::new(),
         late: Vec::new(),
         gaps: gaps(nodes, tally, found),
+        lost: Vec::new(),
         silences: Vec::new(),
         stale: Vec::new(),
         unasked: Vec::new(),
@@ -149,6 +159,9 @@ impl<'a> Completeness<'a> {
             let last_heartbeat = presence.heartbeat.map(|time| format!("{time:.6}"));
             self.stale.push(Stale { node, last, last_heartbeat });
         }
+        if presence.lost > 0 {
+            self.lost.push(Lost { node, records: presence.lost });
+        }
         for silence in presence.silences(&window) {
             self.silences.push(Silent { node, after: silence.after, before: silence.before });
         }
@@ -163,6 +176,7 @@ impl<'a> Completeness<'a> {
         absent(self.missing.binary_search(&node))
             && absent(self.late.binary_search_by(|late| late.node.cmp(node)))
             && absent(self.gaps.binary_search_by(|gap| gap.node.cmp(node)))
+            && absent(self.lost.binary_search_by(|lost| lost.node.cmp(node)))
             && absent(self.silences.binary_search_by(|silent| silent.node.cmp(node)))
             && absent(self.stale.binary_search_by(|stale| stale.node.cmp(node)))
             && absent(self.unasked.binary_search_by(|unasked| unasked.node.cmp(node)))
@@ -195,6 +209,8 @@ impl<'a> Completeness<'a> {
             format!("{} ({} between {} and {})", gap.node, gap.missing, minute(gap.after), minute(gap.before))
         });
         say("gap", self.gaps.len(), format!("records are missing: {gaps}"));
+        let lost = list(&self.lost, |lost| format!("{} ({})", lost.node, lost.records));
+        say("lost", self.lost.len(), format!("records that could not be written: {lost}"));
         let silences = list(&self.silences, |silent| {
             format!("{} ({} to {})", silent.node, minute(silent.after), minute(silent.before))
         });
