@@ -407,3 +407,21 @@ fn a_record_that_was_lost_without_a_number_is_missing_too() {
     assert_eq!(reasons(&lost(0), "a"), [""; 0]);
     assert_eq!(reasons(&lost(2), "a"), ["lost"]);
 }
+
+#[test]
+fn a_node_of_which_nothing_says_that_its_kubelet_calls_is_not_ready() {
+    // One that ends before its first heartbeat, again and again.
+    let mut log = String::new();
+    for line in heartbeats("a", 31).lines() {
+        let (head, _) = line.split_once("\"event\"").unwrap();
+        writeln!(log, "{head}\"event\":\"started\",\"rules\":1,\"repaired\":0}}").unwrap();
+    }
+    assert_eq!(reasons(&log, "a"), ["uncalled"]);
+    // One that is restarted so often that its heartbeats are too young to say anything.
+    let log = heartbeats("a", 31).lines().fold(String::new(), |mut log, line| {
+        let (head, _) = line.split_once(",\"last_call\"").unwrap();
+        writeln!(log, "{head},\"last_call\":null}}").unwrap();
+        log
+    });
+    assert_eq!(reasons(&log, "a"), ["uncalled"]);
+}

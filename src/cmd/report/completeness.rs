@@ -30,6 +30,10 @@ pub(super) struct Completeness<'a> {
     pub(super) stale: Vec<Stale<'a>>,
     /// Nodes whose kubelet did not call repoint, though it ran.
     pub(super) unasked: Vec<Unasked<'a>>,
+    /// Nodes of which no record says that their kubelet called: they end before the first heartbeat, or soon after. Their logs
+    /// may be whole all the same, so it counts against removal alone.
+    #[serde(skip)]
+    pub(super) uncalled: Vec<&'a str>,
     /// Nodes whose logs began again, so that gaps say little.
     pub(super) restarted: Vec<&'a str>,
     /// Machine ids that several nodes have.
@@ -106,6 +110,7 @@ pub(super) fn completeness<'a>(nodes: &'a Nodes, tally: &'a Tally, found: &'a Fo
         silences: Vec::new(),
         stale: Vec::new(),
         unasked: Vec::new(),
+        uncalled: Vec::new(),
         restarted: Vec::new(),
         shared: Vec::new(),
         unexpected: tally.nodes().map(|(node, _)| node).filter(|node| !nodes.0.contains_key(*node)).collect(),
@@ -167,6 +172,8 @@ impl<'a> Completeness<'a> {
         }
         if let Some(at) = presence.unasked {
             self.unasked.push(Unasked { node, at });
+        } else if !presence.is_called {
+            self.uncalled.push(node);
         }
     }
 
@@ -232,7 +239,7 @@ impl<'a> Completeness<'a> {
 /// People read this many, and look up the rest in the JSON.
 const LISTED: usize = 10;
 
-fn names(names: &[&str]) -> String {
+pub(super) fn names(names: &[&str]) -> String {
     super::row::some(names, names.len(), LISTED)
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Presence {
     pub(super) heartbeat: Option<Timestamp>,
     /// When a heartbeat said last that the kubelet had not called.
     pub(super) unasked: Option<Timestamp>,
+    /// Whether anything in the window says that its kubelet called: a heartbeat, or an image that was asked for.
+    pub(super) is_called: bool,
     /// How many records it could not write, as its heartbeats in the window say.
     pub(super) lost: u64,
     /// The quarters of an hour in the window of which there is a record: a bit each, by 64.
@@ -56,6 +58,7 @@ impl Presence {
             }
         }
         if window.holds(time) {
+            self.is_called |= record.image.is_some() || record.last_call.is_some();
             self.lost = self.lost.saturating_add(record.counters.map_or(0, |counters| counters.lost));
             let quarter = time.as_second().div_euclid(QUARTER);
             *self.quarters.entry(quarter.div_euclid(64)).or_default() |= 1_u64.rotate_left(bit(quarter));
