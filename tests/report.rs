@@ -425,3 +425,20 @@ fn a_node_of_which_nothing_says_that_its_kubelet_calls_is_not_ready() {
     });
     assert_eq!(reasons(&log, "a"), ["uncalled"]);
 }
+
+#[test]
+fn a_pull_that_was_written_down_by_a_wrong_clock_is_not_left_out_in_silence() {
+    let good = heartbeats("a", 31);
+    let wrong = |time: &str| {
+        // Between two records of the window, by its number.
+        let renumbered = good.lines().enumerate().map(|(at, line)| {
+            let (old, new) = (format!("\"seq\":{},", at + 1), format!("\"seq\":{},", at + 2));
+            if at < 400 { format!("{line}\n") } else { format!("{}\n", line.replace(&old, &new)) }
+        });
+        renumbered.collect::<String>()
+            + &record("a", 401, "12:00", &pull("a:1", "db-0", "pulled")).replace("2023-03-20T12", time)
+    };
+    assert_eq!(reasons(&wrong("1970-01-01T00"), "a"), ["misdated"]);
+    assert_eq!(reasons(&wrong("2037-01-01T00"), "a"), ["misdated"]);
+    assert_eq!(reasons(&wrong("2023-03-10T00"), "a"), ["pulled"]);
+}

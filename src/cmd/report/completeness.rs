@@ -34,6 +34,8 @@ pub(super) struct Completeness<'a> {
     /// may be whole all the same, so it counts against removal alone.
     #[serde(skip)]
     pub(super) uncalled: Vec<&'a str>,
+    /// Nodes whose clock was wrong by hours when an image was asked for: by its number, that record is one of the window's.
+    pub(super) misdated: Vec<&'a str>,
     /// Nodes whose logs began again, so that gaps say little.
     pub(super) restarted: Vec<&'a str>,
     /// Machine ids that several nodes have.
@@ -111,6 +113,7 @@ pub(super) fn completeness<'a>(nodes: &'a Nodes, tally: &'a Tally, found: &'a Fo
         stale: Vec::new(),
         unasked: Vec::new(),
         uncalled: Vec::new(),
+        misdated: Vec::new(),
         restarted: Vec::new(),
         shared: Vec::new(),
         unexpected: tally.nodes().map(|(node, _)| node).filter(|node| !nodes.0.contains_key(*node)).collect(),
@@ -170,6 +173,9 @@ impl<'a> Completeness<'a> {
         for silence in presence.silences(&window) {
             self.silences.push(Silent { node, after: silence.after, before: silence.before });
         }
+        if presence.is_misdated() {
+            self.misdated.push(node);
+        }
         if let Some(at) = presence.unasked {
             self.unasked.push(Unasked { node, at });
         } else if !presence.is_called {
@@ -187,6 +193,7 @@ impl<'a> Completeness<'a> {
             && absent(self.silences.binary_search_by(|silent| silent.node.cmp(node)))
             && absent(self.stale.binary_search_by(|stale| stale.node.cmp(node)))
             && absent(self.unasked.binary_search_by(|unasked| unasked.node.cmp(node)))
+            && absent(self.misdated.binary_search(&node))
             && absent(self.restarted.binary_search(&node))
             && !self.shared.iter().any(|shared| shared.nodes.contains(&node))
     }
@@ -226,6 +233,8 @@ impl<'a> Completeness<'a> {
         say("stale", self.stale.len(), format!("not heard of for more than two hours: {stale}"));
         let unasked = list(&self.unasked, |unasked| format!("{} ({})", unasked.node, minute(unasked.at)));
         say("unasked", self.unasked.len(), format!("the kubelet did not call: {unasked}"));
+        let misdated = names(&self.misdated);
+        say("misdated", self.misdated.len(), format!("images were asked for while the clock was wrong: {misdated}"));
         let restarted = names(&self.restarted);
         say("restarted", self.restarted.len(), format!("numbers were given twice, the log began again: {restarted}"));
         let shared = list(&self.shared, |shared| format!("{} ({})", shared.machine_id, names(&shared.nodes)));

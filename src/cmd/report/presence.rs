@@ -18,8 +18,21 @@ pub(super) struct Presence {
     pub(super) is_called: bool,
     /// How many records it could not write, as its heartbeats in the window say.
     pub(super) lost: u64,
+    /// The numbers of its records, by machine: another machine under its name begins anew.
+    numbers: BTreeMap<Box<str>, Numbers>,
     /// The quarters of an hour in the window of which there is a record: a bit each, by 64.
     quarters: BTreeMap<i64, u64>,
+}
+
+/// The numbers of a machine's records, as their times go.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The first and last in the window.
+    inside: Option<(u64, u64)>,
+    /// The last one about an image that says that it is from long before.
+    before: Option<u64>,
+    /// The first one about an image that says that it is from long after.
+    after: Option<u64>,
 }
 
 /// A time without any record.
@@ -42,6 +55,7 @@ const QUARTERS: i64 = 8;
 impl Presence {
     pub(super) fn add(&mut self, record: &Record<'_>, window: &Window) {
         let time = record.time;
+        self.number(record, window);
         if window.is_closed && time > window.until {
             return;
         }
@@ -63,6 +77,33 @@ impl Presence {
             let quarter = time.as_second().div_euclid(QUARTER);
             *self.quarters.entry(quarter.div_euclid(64)).or_default() |= 1_u64.rotate_left(bit(quarter));
         }
+    }
+
+    fn number(&mut self, record: &Record<'_>, window: &Window) {
+        let machine = record.machine_id.as_deref().unwrap_or_default();
+        if !self.numbers.contains_key(machine) {
+            self.numbers.insert(machine.into(), Numbers::default());
+        }
+        let Some(numbers) = self.numbers.get_mut(machine) else { return };
+        let (time, number) = (record.time, record.seq);
+        if window.holds(time) {
+            numbers.inside =
+                Some(numbers.inside.map_or((number, number), |(one, other)| (one.min(number), other.max(number))));
+        } else if record.image.is_none() {
+            // A clock may be wrong at every start. That matters where somebody asked for an image.
+        } else if window.from.is_some_and(|from| from.duration_since(time) > PATIENCE) {
+            numbers.before = numbers.before.max(Some(number));
+        } else if time.duration_since(window.until) > PATIENCE {
+            numbers.after = Some(numbers.after.map_or(number, |after| after.min(number)));
+        }
+    }
+
+    /// Whether an image was asked for within the window, by the record's number, and out of it, by the clock.
+    pub(super) fn is_misdated(&self) -> bool {
+        self.numbers.values().any(|numbers| {
+            let Some((first, last)) = numbers.inside else { return false };
+            numbers.before.is_some_and(|before| first < before) || numbers.after.is_some_and(|after| after < last)
+        })
     }
 
     /// The times of more than two hours without a record, to a quarter of an hour: between those in the window, and between
