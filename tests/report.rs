@@ -442,3 +442,12 @@ fn a_pull_that_was_written_down_by_a_wrong_clock_is_not_left_out_in_silence() {
     assert_eq!(reasons(&wrong("2037-01-01T00"), "a"), ["misdated"]);
     assert_eq!(reasons(&wrong("2023-03-10T00"), "a"), ["pulled"]);
 }
+
+#[test]
+fn a_node_that_is_named_twice_may_be_two_of_which_one_is_missing() {
+    let (_directory, path) = directory(&[("nodes", b"a\nb\nnode/a\n")]);
+    let log = heartbeats("a", 31) + &heartbeats("b", 31);
+    let ended = report(&["-", "--ready-to-remove", "--nodes", &format!("{path}/nodes")], &log);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("nodes:3: `a` is named twice"), "{}", ended.stderr);
+}
