@@ -451,3 +451,19 @@ fn a_node_that_is_named_twice_may_be_two_of_which_one_is_missing() {
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
     assert!(ended.stderr.contains("nodes:3: `a` is named twice"), "{}", ended.stderr);
 }
+
+#[test]
+fn two_machines_with_one_id_and_one_name_are_told_apart_by_their_boots() {
+    let booted =
+        |id: &str| heartbeats("a", 31).replace("\"machine_id\"", &format!("\"boot_id\":\"{id}\",\"machine_id\""));
+    let (one, other) = (booted("1"), booted("2"));
+    // A machine that was started again goes on counting.
+    let rebooted: String =
+        one.lines().take(300).chain(other.lines().skip(300)).map(|line| format!("{line}\n")).collect();
+    assert_eq!(reasons(&rebooted, "a"), [""; 0]);
+    // What the other one says in a second, and under a number, that this one has is taken for a copy.
+    let hidden = other.lines().nth(720).unwrap();
+    let (head, _) = hidden.split_once("\"event\"").unwrap();
+    let hidden = format!("{head}{}}}\n", pull("a:1", "db-0", "pulled"));
+    assert_eq!(reasons(&format!("{one}{hidden}"), "a"), ["restarted"]);
+}

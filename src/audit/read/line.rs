@@ -27,6 +27,9 @@ pub struct Record<'a> {
     /// What the system calls the machine.
     #[serde(borrow, default)]
     pub machine_id: Option<Text<'a>>,
+    /// What it calls its boot.
+    #[serde(borrow, default)]
+    pub boot_id: Option<Text<'a>>,
     /// The hash of the configuration in force.
     #[serde(borrow, default)]
     pub config: Option<Text<'a>>,
