@@ -467,3 +467,15 @@ fn two_machines_with_one_id_and_one_name_are_told_apart_by_their_boots() {
     let hidden = format!("{head}{}}}\n", pull("a:1", "db-0", "pulled"));
     assert_eq!(reasons(&format!("{one}{hidden}"), "a"), ["restarted"]);
 }
+
+#[test]
+fn a_node_without_a_rule_looks_for_nothing() {
+    let good = heartbeats("a", 31);
+    let start = |rules: u8| {
+        let (first, rest) = good.split_once('\n').unwrap();
+        let (head, _) = first.split_once("\"event\"").unwrap();
+        format!("{head}\"event\":\"started\",\"rules\":{rules},\"repaired\":0}}\n{rest}")
+    };
+    assert_eq!(reasons(&start(1), "a"), [""; 0]);
+    assert_eq!(reasons(&start(0), "a"), ["ruleless"]);
+}

@@ -62,6 +62,9 @@ pub struct Record<'a> {
     /// Of a count: when the kubelet called last.
     #[serde(default, deserialize_with = "rfc3339_option")]
     pub last_call: Option<Timestamp>,
+    /// Of a start: how many rules hold.
+    #[serde(default)]
+    pub rules: Option<u64>,
     /// Of a count: how much of what.
     #[serde(default)]
     pub counters: Option<Counters>,

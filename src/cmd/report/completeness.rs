@@ -34,6 +34,9 @@ pub(super) struct Completeness<'a> {
     /// may be whole all the same, so it counts against removal alone.
     #[serde(skip)]
     pub(super) uncalled: Vec<&'a str>,
+    /// Nodes that ran without a rule, so that they looked for no old name. Their logs are whole all the same.
+    #[serde(skip)]
+    pub(super) ruleless: Vec<&'a str>,
     /// Nodes whose clock was wrong by hours when an image was asked for: by its number, that record is one of the window's.
     pub(super) misdated: Vec<&'a str>,
     /// Nodes whose logs began again, so that gaps say little.
@@ -113,6 +116,7 @@ pub(super) fn completeness<'a>(nodes: &'a Nodes, tally: &'a Tally, found: &'a Fo
         stale: Vec::new(),
         unasked: Vec::new(),
         uncalled: Vec::new(),
+        ruleless: Vec::new(),
         misdated: Vec::new(),
         restarted: Vec::new(),
         shared: Vec::new(),
@@ -172,6 +176,9 @@ impl<'a> Completeness<'a> {
         }
         for silence in presence.silences(&window) {
             self.silences.push(Silent { node, after: silence.after, before: silence.before });
+        }
+        if presence.is_ruleless() {
+            self.ruleless.push(node);
         }
         if presence.is_misdated() {
             self.misdated.push(node);

@@ -16,6 +16,10 @@ pub(super) struct Presence {
     pub(super) unasked: Option<Timestamp>,
     /// Whether anything in the window says that its kubelet called: a heartbeat, or an image that was asked for.
     pub(super) is_called: bool,
+    /// The last start before the window, and how many rules held.
+    started: Option<(Timestamp, u64)>,
+    /// Whether it started without a rule in the window.
+    started_ruleless: bool,
     /// How many records it could not write, as its heartbeats in the window say.
     pub(super) lost: u64,
     /// The numbers of its records, by machine: another machine under its name begins anew.
@@ -60,6 +64,13 @@ impl Presence {
             return;
         }
         self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+        if let (Event::Started, Some(rules)) = (record.event, record.rules) {
+            if window.holds(time) {
+                self.started_ruleless |= rules == 0;
+            } else {
+                self.started = self.started.max(Some((time, rules)));
+            }
+        }
         if record.event == Event::Heartbeat {
             self.heartbeat = self.heartbeat.max(Some(time));
             let is_quiet = match (record.last_call, record.since) {
@@ -96,6 +107,11 @@ impl Presence {
         } else if time.duration_since(window.until) > PATIENCE {
             numbers.after = Some(numbers.after.map_or(number, |after| after.min(number)));
         }
+    }
+
+    /// Whether it ran without a rule at some time in the window: then no old name is one.
+    pub(super) fn is_ruleless(&self) -> bool {
+        self.started_ruleless || self.started.is_some_and(|(_, rules)| rules == 0)
     }
 
     /// Whether an image was asked for within the window, by the record's number, and out of it, by the clock.
