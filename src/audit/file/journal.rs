@@ -109,8 +109,9 @@ impl Journal {
     /// would give the same numbers, and a line that it is about to write would be cut as a torn one.
     fn wait_for_another(&self) {
         let mut waited = Duration::ZERO;
-        while let Ok(file) = File::open(self.names.log())
-            && file.metadata().is_ok_and(|found| found.is_file())
+        // To open a pipe may take for ever, so what it is comes first.
+        while fs::metadata(self.names.log()).is_ok_and(|found| found.is_file())
+            && let Ok(file) = File::open(self.names.log())
             && flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
         {
             if waited >= ANOTHER {
