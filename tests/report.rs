@@ -411,3 +411,115 @@ fn every_field_is_in_the_documentation() {
         assert!(page.contains(&format!("`{field}`")), "{field} is not in docs/report.md");
     }
 }
+
+/// The reasons against removal that it gives, of the 30 days before the end of [`heartbeats`].
+fn reasons(log: &str, nodes: &str) -> Vec<String> {
+    let (_directory, path) = directory(&[("nodes", nodes.as_bytes())]);
+    let ended = report(&["-", "--ready-to-remove", "--nodes", &format!("{path}/nodes"), "--format", "json"], log);
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr));
+    let reasons = told["ready"]["reasons"].as_array().unwrap();
+    assert_eq!(ended.code, Some(if reasons.is_empty() { 0 } else { 5 }));
+    reasons.iter().map(|reason| reason["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_record_that_was_lost_without_a_number_is_missing_too() {
+    let good = heartbeats("a", 31);
+    let lost = |number: u64| {
+        let rest = format!(
+            r#""event":"heartbeat","since":"2023-03-20T11:00:00Z","counters":{{"calls":9,"lost":{number}}},"last_call":"2023-03-20T11:00:00Z""#
+        );
+        good.clone() + &record("a", 746, "12:00", &rest)
+    };
+    assert_eq!(reasons(&lost(0), "a"), [""; 0]);
+    assert_eq!(reasons(&lost(2), "a"), ["lost"]);
+}
+
+#[test]
+fn a_node_of_which_nothing_says_that_its_kubelet_calls_is_not_ready() {
+    // One that ends before its first heartbeat, again and again.
+    let mut log = String::new();
+    for line in heartbeats("a", 31).lines() {
+        let (head, _) = line.split_once("\"event\"").unwrap();
+        writeln!(log, "{head}\"event\":\"started\",\"rules\":1,\"repaired\":0}}").unwrap();
+    }
+    assert_eq!(reasons(&log, "a"), ["uncalled"]);
+    // One that is restarted so often that its heartbeats are too young to say anything.
+    let log = heartbeats("a", 31).lines().fold(String::new(), |mut log, line| {
+        let (head, _) = line.split_once(",\"last_call\"").unwrap();
+        writeln!(log, "{head},\"last_call\":null}}").unwrap();
+        log
+    });
+    assert_eq!(reasons(&log, "a"), ["uncalled"]);
+}
+
+#[test]
+fn a_pull_that_was_written_down_by_a_wrong_clock_is_not_left_out_in_silence() {
+    let good = heartbeats("a", 31);
+    let wrong = |time: &str| {
+        // Between two records of the window, by its number.
+        let renumbered = good.lines().enumerate().map(|(at, line)| {
+            let (old, new) = (format!("\"seq\":{},", at + 1), format!("\"seq\":{},", at + 2));
+            if at < 400 { format!("{line}\n") } else { format!("{}\n", line.replace(&old, &new)) }
+        });
+        renumbered.collect::<String>()
+            + &record("a", 401, "12:00", &pull("a:1", "db-0", "pulled")).replace("2023-03-20T12", time)
+    };
+    assert_eq!(reasons(&wrong("1970-01-01T00"), "a"), ["misdated"]);
+    assert_eq!(reasons(&wrong("2037-01-01T00"), "a"), ["misdated"]);
+    assert_eq!(reasons(&wrong("2023-03-10T00"), "a"), ["pulled"]);
+}
+
+#[test]
+fn a_node_that_is_named_twice_may_be_two_of_which_one_is_missing() {
+    let (_directory, path) = directory(&[("nodes", b"a\nb\nnode/a\n")]);
+    let log = heartbeats("a", 31) + &heartbeats("b", 31);
+    let ended = report(&["-", "--ready-to-remove", "--nodes", &format!("{path}/nodes")], &log);
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("nodes:3: `a` is named twice"), "{}", ended.stderr);
+}
+
+#[test]
+fn two_machines_with_one_id_and_one_name_are_told_apart_by_their_boots() {
+    let booted =
+        |id: &str| heartbeats("a", 31).replace("\"machine_id\"", &format!("\"boot_id\":\"{id}\",\"machine_id\""));
+    let (one, other) = (booted("1"), booted("2"));
+    // A machine that was started again goes on counting.
+    let rebooted: String =
+        one.lines().take(300).chain(other.lines().skip(300)).map(|line| format!("{line}\n")).collect();
+    assert_eq!(reasons(&rebooted, "a"), [""; 0]);
+    // What the other one says in a second, and under a number, that this one has is taken for a copy.
+    let hidden = other.lines().nth(720).unwrap();
+    let (head, _) = hidden.split_once("\"event\"").unwrap();
+    let hidden = format!("{head}{}}}\n", pull("a:1", "db-0", "pulled"));
+    assert_eq!(reasons(&format!("{one}{hidden}"), "a"), ["restarted"]);
+}
+
+#[test]
+fn a_node_without_a_rule_looks_for_nothing() {
+    let good = heartbeats("a", 31);
+    let start = |rules: u8| {
+        let (first, rest) = good.split_once('\n').unwrap();
+        let (head, _) = first.split_once("\"event\"").unwrap();
+        format!("{head}\"event\":\"started\",\"rules\":{rules},\"repaired\":0}}\n{rest}")
+    };
+    assert_eq!(reasons(&start(1), "a"), [""; 0]);
+    assert_eq!(reasons(&start(0), "a"), ["ruleless"]);
+}
+
+#[test]
+fn an_image_that_is_found_by_its_old_name_is_not_said_to_come_from_there() {
+    let used = |substitute: &str| {
+        format!(
+            r#""event":"used","image":"k8s.gcr.io/a:1","substitute":"{substitute}","post_freeze":false,"pods":null,"times":1"#
+        )
+    };
+    let substitute = |log: &str| {
+        let told: Value = serde_json::from_str(&report(&["-", "--format", "json"], log).stdout).unwrap();
+        told["images"][0]["substitute"].clone()
+    };
+    let found = record("a", 1, "01:00", &used("k8s.gcr.io/a:1"));
+    assert_eq!(substitute(&found), Value::Null);
+    let pulled = record("a", 1, "00:00", &used("m.example/a:1")) + &record("a", 2, "01:00", &used("k8s.gcr.io/a:1"));
+    assert_eq!(substitute(&pulled), "m.example/a:1");
+}

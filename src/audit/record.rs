@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// What happened, and when.
@@ -316,9 +317,9 @@ impl Record {
     pub fn line(&self, origin: &Origin, number: u64) -> Result<Vec<u8>, serde_json::Error> {
         let Self { time, event, body } = self;
         let line = Line { schema: SCHEMA, time: *time, seq: number, origin, event: *event, body };
-        let mut line = serde_json::to_vec(&line)?;
-        line.push(b'\n');
-        Ok(line)
+        let mut line = escaped(serde_json::to_string(&line)?);
+        line.push('\n');
+        Ok(line.into_bytes())
     }
 }
 
@@ -400,6 +401,25 @@ fn rfc3339_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Res
 
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// JSON, in which serde lets pass DEL, the control characters that have two bytes (of which some terminals act on one as on
+/// ESC and `[`), and two that some readers take for the end of a line. All of these are within its strings.
+fn escaped(json: String) -> String {
+    let acts = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if !json.chars().any(acts) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len().saturating_add(64));
+    for character in json.chars() {
+        if acts(character) {
+            // Writing to a string does not fail.
+            let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
 }
 
 /// A text of bounded length that says how much is missing.
@@ -485,10 +505,12 @@ mod tests {
 
     #[test]
     fn foreign_text_can_neither_break_nor_flood_a_line() {
-        let image = "x\n{\"schema\":1}\u{1b}[2J".to_owned();
+        let image = "x\n{\"schema\":1}\u{1b}[2J\u{7f}\u{85}\u{9b}2J\u{2028}é".to_owned();
         let pull = Pull { image: image.clone(), substitute: Some("é".repeat(1 << 20)), ..pull() };
         let line = line(Event::Substituted, Body::Pull(Box::new(pull)));
-        assert!(!line.bytes().any(|byte| byte.is_ascii_control()), "{line}");
+        let acts = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        assert!(!line.chars().any(acts), "{line:.200}");
+        assert!(line.contains("\\u0085\\u009b2J\\u2028é"), "{line:.200}");
         assert!(line.len() < 2 * LONGEST_TEXT, "{} bytes", line.len());
         let back: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(back["image"], image);

@@ -1,6 +1,7 @@
 //! What the audit log says of the service itself: that it started, that it lives, and that it stops. Silence must not look
 //! like cleanliness.
 
+use crate::audit::file::Unwritten;
 use crate::audit::record::Start;
 use crate::audit::{Body, Event, Log, Record, Tally};
 use crate::clock::Clock;
@@ -37,24 +38,35 @@ impl Chronicle {
     pub async fn lives(&self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            self.write(Event::Heartbeat, self.count());
+            self.wait(Event::Heartbeat, self.count()).await;
         }
     }
 
     /// Says that it stops, and what there was to count since the last heartbeat.
-    pub fn stopped(&self) {
+    pub async fn stopped(&self) {
         let count = self.count();
-        self.write(Event::Heartbeat, count);
+        self.wait(Event::Heartbeat, count).await;
         let nothing_since = self.count();
-        self.write(Event::Stopped, nothing_since);
+        self.wait(Event::Stopped, nothing_since).await;
     }
 
     fn count(&self) -> Body {
         Body::Count(Box::new(self.tally.take(self.clock.now(), self.lost.get())))
     }
 
+    /// Leaves it with a log that has just begun.
     fn write(&self, event: Event, body: Body) {
-        if let Err(error) = self.log.leave(Record { time: self.clock.now(), event, body }) {
+        Self::said(event, self.log.leave(Record { time: self.clock.now(), event, body }));
+    }
+
+    /// Waits for room in the log: in a burst of pulls as well, what was counted is in no other record.
+    async fn wait(&self, event: Event, body: Body) {
+        let taken = self.log.take(Record { time: self.clock.now(), event, body }).await;
+        Self::said(event, taken.map(drop));
+    }
+
+    fn said(event: Event, taken: Result<(), Unwritten>) {
+        if let Err(error) = taken {
             tracing::error!(error = %Chain(&error), event = event.as_str(), "The audit log does not say how the service is");
         }
     }
@@ -89,7 +101,7 @@ mod tests {
         tally.asked();
         lost.inc();
         let _still_alive = tokio::time::timeout(INTERVAL * 2 + Duration::from_secs(1), chronicle.lives()).await;
-        chronicle.stopped();
+        chronicle.stopped().await;
         drop(chronicle);
         writer.join();
         let text = std::fs::read_to_string(file).unwrap();
@@ -102,5 +114,44 @@ mod tests {
             .map(|(asked, lost)| (asked.as_u64().unwrap(), lost.as_u64().unwrap()))
             .collect();
         assert_eq!(counted, [(1, 1), (0, 0), (0, 0)]);
+    }
+
+    #[tokio::test]
+    async fn a_log_with_a_full_queue_still_says_that_the_service_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("audit.jsonl");
+        // A pipe that nobody reads yet: it takes nothing, as a disk that is busy.
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        let origin = Origin {
+            node: "n".into(),
+            machine_id: None,
+            boot_id: None,
+            labels: std::collections::BTreeMap::new(),
+            version: "v",
+            config: "c".into(),
+        };
+        let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
+        let settings =
+            Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };
+        let (log, writer) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
+        let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
+        let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), Counter::default(), Clock::SYSTEM);
+        let start = || Record {
+            time: jiff::Timestamp::UNIX_EPOCH,
+            event: Event::Started,
+            body: Body::Start(Start { rules: 1, repaired: 0 }),
+        };
+        // The first ones may be with the thread by now, which makes room.
+        for _ in 0..3 {
+            while log.leave(start()).is_ok() {}
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let read = std::thread::spawn(move || std::fs::read_to_string(file).unwrap());
+        chronicle.stopped().await;
+        drop((chronicle, log));
+        writer.join();
+        let text = read.join().unwrap();
+        let last: Vec<_> = text.lines().rev().take(2).map(|line| line.split("\"event\":").nth(1).unwrap()).collect();
+        assert!(last[0].starts_with("\"stopped\"") && last[1].starts_with("\"heartbeat\""), "{last:?}");
     }
 }

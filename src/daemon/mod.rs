@@ -92,13 +92,15 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     }
     // What is still under way ends now, and a pull among it is recorded as cancelled while there is somebody to write it.
     end.cut.cancel();
-    let _those_that_hang = tokio::time::timeout(LAST, tasks.wait()).await;
-    // Nobody sees an image in use any more, so that who records it comes to an end.
-    drop(shared);
-    let _those_that_hang = tokio::time::timeout(LAST, keepers.wait()).await;
-    chronicle.stopped();
-    drop(chronicle);
-    close(writer).await;
+    let gone = async {
+        tasks.wait().await;
+        // Nobody sees an image in use any more, so that who records it comes to an end.
+        drop(shared);
+        keepers.wait().await;
+    };
+    // One limit for both: with the others, it is less than what systemd waits for.
+    let _those_that_hang = tokio::time::timeout(LAST, gone).await;
+    close(chronicle, writer).await;
     Ok(())
 }
 
@@ -209,9 +211,13 @@ async fn reopen_at(signal: &mut Signal, audit: &Log) {
     std::future::pending::<()>().await;
 }
 
-/// Waits for what the audit log has taken.
-async fn close(writer: Writer) {
-    let written = tokio::task::spawn_blocking(move || writer.join());
+/// Says that the service stops, and waits for what the audit log has taken.
+async fn close(chronicle: Chronicle, writer: Writer) {
+    let written = async {
+        chronicle.stopped().await;
+        drop(chronicle);
+        tokio::task::spawn_blocking(move || writer.join()).await
+    };
     if tokio::time::timeout(LAST, written).await.is_err() {
         tracing::warn!("The audit log could not be written to its end");
     }

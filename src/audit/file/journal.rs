@@ -10,10 +10,13 @@ use crate::audit::record::{Origin, Record};
 use crate::audit::sink::Sinks;
 use crate::error::Chain;
 use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The log, as its thread has it.
 #[derive(Debug)]
@@ -50,6 +53,12 @@ struct Held {
 /// The pause after the log could not be rotated. Every record would be told of it otherwise.
 const PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
+/// As long as a service takes to end, at most.
+const ANOTHER: Duration = Duration::from_secs(15);
+
+/// The pause between two looks at whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+
 // === impl Journal ===
 
 impl Journal {
@@ -75,6 +84,7 @@ impl Journal {
     /// Looks at the log that is there and mends its end. One that is not there is begun by the first record. Returns how
     /// many bytes of a torn line were cut.
     pub(super) fn begin(&mut self) -> u64 {
+        self.wait_for_another();
         if fs::metadata(self.names.log()).is_ok_and(|found| found.is_file())
             && let Err(error) = self.current()
         {
@@ -93,6 +103,24 @@ impl Journal {
         // Also where the file could not take it: then there is at least one place that has it.
         self.sinks.hand(record, self.numbers.last(), &line);
         written
+    }
+
+    /// Waits for another process that writes the same file, as one does that was told to end and has calls under way: both
+    /// would give the same numbers, and a line that it is about to write would be cut as a torn one.
+    fn wait_for_another(&self) {
+        let mut waited = Duration::ZERO;
+        // To open a pipe may take for ever, so what it is comes first.
+        while fs::metadata(self.names.log()).is_ok_and(|found| found.is_file())
+            && let Ok(file) = File::open(self.names.log())
+            && flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+        {
+            if waited >= ANOTHER {
+                tracing::error!(file = %self.names.log().display(), "Another process writes the audit log, too");
+                return;
+            }
+            std::thread::sleep(LOOK);
+            waited = waited.saturating_add(LOOK);
+        }
     }
 
     fn put(&mut self, record: &Record, line: &[u8]) -> Result<(), Unwritten> {
@@ -164,6 +192,7 @@ impl Journal {
 
     fn open(&mut self) -> Result<Held, Unwritten> {
         let file = self.opened().map_err(|error| self.failed(error))?;
+        claim(&file);
         let found = file.metadata().map_err(|error| self.failed(error))?;
         let mut held = Held { identity: identity(&found), file, begun: None, is_torn: false };
         let mut last = None;
@@ -251,6 +280,7 @@ impl Journal {
             self.sync_held();
         }
         let file = rotate(&*self.disk, &self.names, now)?;
+        claim(&file);
         if self.is_synced
             && let Err(error) = self.disk.sync_names(self.names.directory())
         {
@@ -282,6 +312,11 @@ impl Held {
         let length = self.file.metadata()?.len();
         disk.cut(&self.file, length.saturating_sub(written as u64))
     }
+}
+
+/// Tells another process that this one writes the file, until it is closed. A file system without locks stops nobody.
+fn claim(file: &File) {
+    let _told_or_not = flock(file, FlockOperation::NonBlockingLockExclusive);
 }
 
 fn identity(found: &Metadata) -> (u64, u64) {

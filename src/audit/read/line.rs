@@ -27,6 +27,9 @@ pub struct Record<'a> {
     /// What the system calls the machine.
     #[serde(borrow, default)]
     pub machine_id: Option<Text<'a>>,
+    /// What it calls its boot.
+    #[serde(borrow, default)]
+    pub boot_id: Option<Text<'a>>,
     /// The hash of the configuration in force.
     #[serde(borrow, default)]
     pub config: Option<Text<'a>>,
@@ -59,6 +62,20 @@ pub struct Record<'a> {
     /// Of a count: when the kubelet called last.
     #[serde(default, deserialize_with = "rfc3339_option")]
     pub last_call: Option<Timestamp>,
+    /// Of a start: how many rules hold.
+    #[serde(default)]
+    pub rules: Option<u64>,
+    /// Of a count: how much of what.
+    #[serde(default)]
+    pub counters: Option<Counters>,
+}
+
+/// What was counted, as far as it is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Counters {
+    /// Records that could not be written. Not all of them took a number.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// What a record is about.

@@ -53,6 +53,9 @@ struct Log {
     node: Box<str>,
     /// One, but for doubts.
     lives: Vec<Life>,
+    /// The first and last number of each boot. A machine boots again before it goes on, so no two of them overlap.
+    /// (In the order of their names. A map of one would be ten times as large.)
+    boots: Vec<(Box<str>, (u64, u64))>,
 }
 
 /// Records of which no two have the same number: pages of 64 numbers.
@@ -97,11 +100,15 @@ impl Seen {
         }
         let Some(logs) = map.get_mut(key) else { return true };
         let at = logs.iter().position(|log| *log.node == *node).unwrap_or_else(|| {
-            logs.push(Log { node: node.into(), lives: Vec::new() });
+            logs.push(Log { node: node.into(), lives: Vec::new(), boots: Vec::new() });
             logs.len().saturating_sub(1)
         });
         let second = u32::try_from(record.time.as_second().max(0)).unwrap_or(u32::MAX);
-        logs.get_mut(at).is_none_or(|log| log.add(record.seq, second))
+        let Some(log) = logs.get_mut(at) else { return true };
+        if let Some(boot) = &record.boot_id {
+            log.boot(boot, record.seq);
+        }
+        log.add(record.seq, second)
     }
 
     /// What is missing between records that are there, in the order of nodes.
@@ -128,7 +135,7 @@ impl Seen {
             }
         }
         let logs = self.machines.values().chain(self.nameless.values()).flatten();
-        doubts.extend(logs.filter(|log| log.lives.len() > 1).map(|log| Doubt::Restarted { node: &log.node }));
+        doubts.extend(logs.filter(|log| log.is_twice()).map(|log| Doubt::Restarted { node: &log.node }));
         doubts.sort();
         doubts
     }
@@ -155,6 +162,25 @@ fn add_gaps<'a>(runs: &[Run<'a>], gaps: &mut Vec<Gap<'a>>) {
 // === impl Log ===
 
 impl Log {
+    fn boot(&mut self, boot: &str, seq: u64) {
+        let at = self.boots.binary_search_by(|(known, _)| (**known).cmp(boot)).unwrap_or_else(|at| {
+            self.boots.reserve_exact(usize::from(self.boots.is_empty()));
+            self.boots.insert(at, (boot.into(), (seq, seq)));
+            at
+        });
+        if let Some((_, (first, last))) = self.boots.get_mut(at) {
+            (*first, *last) = ((*first).min(seq), (*last).max(seq));
+        }
+    }
+
+    /// Whether numbers were given twice: it began again, or there are two machines of this id and this name. Of two, records
+    /// of one that have a number and a second in common with the other's are taken for copies; their boots still tell.
+    fn is_twice(&self) -> bool {
+        let mut boots: Vec<_> = self.boots.iter().map(|(_, numbers)| *numbers).collect();
+        boots.sort_unstable();
+        self.lives.len() > 1 || boots.iter().zip(boots.iter().skip(1)).any(|((_, last), (first, _))| first <= last)
+    }
+
     fn add(&mut self, seq: u64, second: u32) -> bool {
         if self.lives.iter().any(|life| life.has(seq, second)) {
             return false;

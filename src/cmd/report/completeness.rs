@@ -21,12 +21,24 @@ pub(super) struct Completeness<'a> {
     pub(super) late: Vec<Late<'a>>,
     /// Records that there were and are not here.
     pub(super) gaps: Vec<Gap<'a>>,
+    /// Nodes that say themselves that they could not write records. Those that found no room to wait for the disk took no
+    /// number, and are in no gap.
+    pub(super) lost: Vec<Lost<'a>>,
     /// Times of more than two hours without a record.
     pub(super) silences: Vec<Silent<'a>>,
     /// Nodes that have not been heard of for two hours.
     pub(super) stale: Vec<Stale<'a>>,
     /// Nodes whose kubelet did not call repoint, though it ran.
     pub(super) unasked: Vec<Unasked<'a>>,
+    /// Nodes of which no record says that their kubelet called: they end before the first heartbeat, or soon after. Their logs
+    /// may be whole all the same, so it counts against removal alone.
+    #[serde(skip)]
+    pub(super) uncalled: Vec<&'a str>,
+    /// Nodes that ran without a rule, so that they looked for no old name. Their logs are whole all the same.
+    #[serde(skip)]
+    pub(super) ruleless: Vec<&'a str>,
+    /// Nodes whose clock was wrong by hours when an image was asked for: by its number, that record is one of the window's.
+    pub(super) misdated: Vec<&'a str>,
     /// Nodes whose logs began again, so that gaps say little.
     pub(super) restarted: Vec<&'a str>,
     /// Machine ids that several nodes have.
@@ -52,6 +64,12 @@ pub(super) struct Gap<'a> {
     pub(super) after: Timestamp,
     #[serde(serialize_with = "rfc3339")]
     pub(super) before: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Lost<'a> {
+    pub(super) node: &'a str,
+    pub(super) records: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,9 +111,13 @@ pub(super) fn completeness<'a>(nodes: &'a Nodes, tally: &'a Tally, found: &'a Fo
         missing: Vec::new(),
         late: Vec::new(),
         gaps: gaps(nodes, tally, found),
+        lost: Vec::new(),
         silences: Vec::new(),
         stale: Vec::new(),
         unasked: Vec::new(),
+        uncalled: Vec::new(),
+        ruleless: Vec::new(),
+        misdated: Vec::new(),
         restarted: Vec::new(),
         shared: Vec::new(),
         unexpected: tally.nodes().map(|(node, _)| node).filter(|node| !nodes.0.contains_key(*node)).collect(),
@@ -149,11 +171,22 @@ impl<'a> Completeness<'a> {
             let last_heartbeat = presence.heartbeat.map(|time| format!("{time:.6}"));
             self.stale.push(Stale { node, last, last_heartbeat });
         }
+        if presence.lost > 0 {
+            self.lost.push(Lost { node, records: presence.lost });
+        }
         for silence in presence.silences(&window) {
             self.silences.push(Silent { node, after: silence.after, before: silence.before });
         }
+        if presence.is_ruleless() {
+            self.ruleless.push(node);
+        }
+        if presence.is_misdated() {
+            self.misdated.push(node);
+        }
         if let Some(at) = presence.unasked {
             self.unasked.push(Unasked { node, at });
+        } else if !presence.is_called {
+            self.uncalled.push(node);
         }
     }
 
@@ -163,9 +196,11 @@ impl<'a> Completeness<'a> {
         absent(self.missing.binary_search(&node))
             && absent(self.late.binary_search_by(|late| late.node.cmp(node)))
             && absent(self.gaps.binary_search_by(|gap| gap.node.cmp(node)))
+            && absent(self.lost.binary_search_by(|lost| lost.node.cmp(node)))
             && absent(self.silences.binary_search_by(|silent| silent.node.cmp(node)))
             && absent(self.stale.binary_search_by(|stale| stale.node.cmp(node)))
             && absent(self.unasked.binary_search_by(|unasked| unasked.node.cmp(node)))
+            && absent(self.misdated.binary_search(&node))
             && absent(self.restarted.binary_search(&node))
             && !self.shared.iter().any(|shared| shared.nodes.contains(&node))
     }
@@ -195,6 +230,8 @@ impl<'a> Completeness<'a> {
             format!("{} ({} between {} and {})", gap.node, gap.missing, minute(gap.after), minute(gap.before))
         });
         say("gap", self.gaps.len(), format!("records are missing: {gaps}"));
+        let lost = list(&self.lost, |lost| format!("{} ({})", lost.node, lost.records));
+        say("lost", self.lost.len(), format!("records that could not be written: {lost}"));
         let silences = list(&self.silences, |silent| {
             format!("{} ({} to {})", silent.node, minute(silent.after), minute(silent.before))
         });
@@ -203,6 +240,8 @@ impl<'a> Completeness<'a> {
         say("stale", self.stale.len(), format!("not heard of for more than two hours: {stale}"));
         let unasked = list(&self.unasked, |unasked| format!("{} ({})", unasked.node, minute(unasked.at)));
         say("unasked", self.unasked.len(), format!("the kubelet did not call: {unasked}"));
+        let misdated = names(&self.misdated);
+        say("misdated", self.misdated.len(), format!("images were asked for while the clock was wrong: {misdated}"));
         let restarted = names(&self.restarted);
         say("restarted", self.restarted.len(), format!("numbers were given twice, the log began again: {restarted}"));
         let shared = list(&self.shared, |shared| format!("{} ({})", shared.machine_id, names(&shared.nodes)));
@@ -216,7 +255,7 @@ impl<'a> Completeness<'a> {
 /// People read this many, and look up the rest in the JSON.
 const LISTED: usize = 10;
 
-fn names(names: &[&str]) -> String {
+pub(super) fn names(names: &[&str]) -> String {
     super::row::some(names, names.len(), LISTED)
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Unknown {
     },
     #[error("{}:{line}: `{said}` is not when the node came: a moment such as 2023-03-20T12:00:00Z", path.display())]
     NoMoment { path: PathBuf, line: usize, said: String },
+    #[error("{}:{line}: `{name}` is named twice; if these are two, of two clusters, each needs its own report", path.display())]
+    Twice { path: PathBuf, line: usize, name: String },
 }
 
 /// What `kubectl get nodes -o name` puts in front.
@@ -41,7 +43,11 @@ pub(super) fn read(path: &Path) -> Result<Nodes, Unknown> {
             let no_moment = || Unknown::NoMoment { path: path.to_owned(), line: number, said: said.to_owned() };
             Window::new(Some(said), None, Timestamp::UNIX_EPOCH).map_err(|_| no_moment()).map(|window| window.from)
         });
-        nodes.insert(name.strip_prefix(KIND).unwrap_or(name).to_owned(), came.transpose()?.flatten());
+        let name = name.strip_prefix(KIND).unwrap_or(name);
+        // Of two that are called the same, the records of one would do for both.
+        if nodes.insert(name.to_owned(), came.transpose()?.flatten()).is_some() {
+            return Err(Unknown::Twice { path: path.to_owned(), line: number, name: name.to_owned() });
+        }
     }
     Ok(Nodes(nodes))
 }

@@ -14,8 +14,30 @@ pub(super) struct Presence {
     pub(super) heartbeat: Option<Timestamp>,
     /// When a heartbeat said last that the kubelet had not called.
     pub(super) unasked: Option<Timestamp>,
+    /// Whether anything in the window says that its kubelet called: a heartbeat, or an image that was asked for.
+    pub(super) is_called: bool,
+    /// The last start before the window, and how many rules held.
+    started: Option<(Timestamp, u64)>,
+    /// Whether it started without a rule in the window.
+    started_ruleless: bool,
+    /// How many records it could not write, as its heartbeats in the window say.
+    pub(super) lost: u64,
+    /// The numbers of its records, by machine, in order: another machine under its name begins anew. (There is one, as a rule,
+    /// and a map of one is ten times as large.)
+    numbers: Vec<(Box<str>, Numbers)>,
     /// The quarters of an hour in the window of which there is a record: a bit each, by 64.
     quarters: BTreeMap<i64, u64>,
+}
+
+/// The numbers of a machine's records, as their times go.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The first and last in the window.
+    inside: Option<(u64, u64)>,
+    /// The last one about an image that says that it is from long before.
+    before: Option<u64>,
+    /// The first one about an image that says that it is from long after.
+    after: Option<u64>,
 }
 
 /// A time without any record.
@@ -38,10 +60,18 @@ const QUARTERS: i64 = 8;
 impl Presence {
     pub(super) fn add(&mut self, record: &Record<'_>, window: &Window) {
         let time = record.time;
+        self.number(record, window);
         if window.is_closed && time > window.until {
             return;
         }
         self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
+        if let (Event::Started, Some(rules)) = (record.event, record.rules) {
+            if window.holds(time) {
+                self.started_ruleless |= rules == 0;
+            } else {
+                self.started = self.started.max(Some((time, rules)));
+            }
+        }
         if record.event == Event::Heartbeat {
             self.heartbeat = self.heartbeat.max(Some(time));
             let is_quiet = match (record.last_call, record.since) {
@@ -54,9 +84,45 @@ impl Presence {
             }
         }
         if window.holds(time) {
+            self.is_called |= record.image.is_some() || record.last_call.is_some();
+            self.lost = self.lost.saturating_add(record.counters.map_or(0, |counters| counters.lost));
             let quarter = time.as_second().div_euclid(QUARTER);
             *self.quarters.entry(quarter.div_euclid(64)).or_default() |= 1_u64.rotate_left(bit(quarter));
         }
+    }
+
+    fn number(&mut self, record: &Record<'_>, window: &Window) {
+        let machine = record.machine_id.as_deref().unwrap_or_default();
+        let at = self.numbers.binary_search_by(|(known, _)| (**known).cmp(machine)).unwrap_or_else(|at| {
+            self.numbers.reserve_exact(usize::from(self.numbers.is_empty()));
+            self.numbers.insert(at, (machine.into(), Numbers::default()));
+            at
+        });
+        let Some((_, numbers)) = self.numbers.get_mut(at) else { return };
+        let (time, number) = (record.time, record.seq);
+        if window.holds(time) {
+            numbers.inside =
+                Some(numbers.inside.map_or((number, number), |(one, other)| (one.min(number), other.max(number))));
+        } else if record.image.is_none() {
+            // A clock may be wrong at every start. That matters where somebody asked for an image.
+        } else if window.from.is_some_and(|from| from.duration_since(time) > PATIENCE) {
+            numbers.before = numbers.before.max(Some(number));
+        } else if time.duration_since(window.until) > PATIENCE {
+            numbers.after = Some(numbers.after.map_or(number, |after| after.min(number)));
+        }
+    }
+
+    /// Whether it ran without a rule at some time in the window: then no old name is one.
+    pub(super) fn is_ruleless(&self) -> bool {
+        self.started_ruleless || self.started.is_some_and(|(_, rules)| rules == 0)
+    }
+
+    /// Whether an image was asked for within the window, by the record's number, and out of it, by the clock.
+    pub(super) fn is_misdated(&self) -> bool {
+        self.numbers.iter().any(|(_, numbers)| {
+            let Some((first, last)) = numbers.inside else { return false };
+            numbers.before.is_some_and(|before| first < before) || numbers.after.is_some_and(|after| after < last)
+        })
     }
 
     /// The times of more than two hours without a record, to a quarter of an hour: between those in the window, and between

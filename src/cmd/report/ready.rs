@@ -1,6 +1,6 @@
 //! Whether the old registry can be done without: the page one takes to a change board.
 
-use super::completeness::Completeness;
+use super::completeness::{Completeness, names};
 use super::row::{Row, counted};
 use serde::Serialize;
 
@@ -36,6 +36,10 @@ pub(super) fn ready(days: u16, whole: &Completeness<'_>, rows: &[Row<'_>], newer
     for (kind, text) in whole.faults() {
         say(kind, 1, text);
     }
+    let uncalled = u64::try_from(whole.uncalled.len()).unwrap_or(u64::MAX);
+    say("uncalled", uncalled, format!("nothing says that the kubelet called: {}", names(&whole.uncalled)));
+    let ruleless = u64::try_from(whole.ruleless.len()).unwrap_or(u64::MAX);
+    say("ruleless", ruleless, format!("no rule was in force: {}", names(&whole.ruleless)));
     say("newer", newer, format!("{} of a later form than this program knows", counted(newer, "record")));
     say("unknown", unknown, format!("{} of a kind that this program does not know", counted(unknown, "record")));
     let images =

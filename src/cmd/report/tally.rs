@@ -4,7 +4,7 @@ use super::names::Names;
 use super::owner::{Kind, Owner, owner};
 use super::presence::Presence;
 use super::window::Window;
-use crate::audit::read::{Event, Outcome, Pod, Record};
+use crate::audit::read::{Event, Outcome, Pod, Record, Text};
 use crate::rules::Glob;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -185,7 +185,9 @@ impl Image {
         count(Event::SandboxImage, &mut self.configured, 1);
         self.post_freeze |= record.post_freeze == Some(true);
         widen(&mut self.seen, record.time);
-        if let Some(substitute) = &record.substitute
+        // An image that was given its old name is found by that, which says nothing of where it came from.
+        let is_another = |substitute: &&Text<'_>| record.image.as_deref() != Some(&***substitute);
+        if let Some(substitute) = record.substitute.as_ref().filter(is_another)
             && self.substitute.as_ref().is_none_or(|(time, known)| (*time, &**known) < (record.time, &**substitute))
         {
             match &mut self.substitute {

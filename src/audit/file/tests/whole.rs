@@ -91,3 +91,23 @@ async fn the_log_ends_with_all_that_it_took_and_leaves_the_rest_of_the_work() {
     let found: Vec<_> = all(&file).into_iter().map(|(number, _)| number).collect();
     assert_eq!(found, (1..=100).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn of_two_processes_on_one_file_the_second_waits_for_the_first_to_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(&directory.path().join("audit.jsonl"));
+    let start = || Log::start(&settings, origin(), Counter::default(), Sinks::default()).unwrap();
+    let (first, first_writer) = start();
+    first.take(record("a")).await.unwrap().written().await.unwrap();
+    // The first one has been told to end, and has calls under way.
+    let (second, second_writer) = start();
+    let waiting = second.take(record("c")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    first.take(record("b")).await.unwrap().written().await.unwrap();
+    drop(first);
+    first_writer.join();
+    waiting.written().await.unwrap();
+    drop(second);
+    second_writer.join();
+    assert_eq!(lines(&settings.file), [(1, "a".into()), (2, "b".into()), (3, "c".into())]);
+}
