@@ -81,14 +81,7 @@ mod tests {
     async fn the_log_says_that_the_service_started_lives_and_stopped() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("audit.jsonl");
-        let origin = Origin {
-            node: "n".into(),
-            machine_id: None,
-            boot_id: None,
-            labels: std::collections::BTreeMap::new(),
-            version: "v",
-            config: "c".into(),
-        };
+        let origin = Origin::somewhere();
         let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
         let settings =
             Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };
@@ -122,14 +115,7 @@ mod tests {
         let file = directory.path().join("audit.jsonl");
         // A pipe that nobody reads yet: it takes nothing, as a disk that is busy.
         assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
-        let origin = Origin {
-            node: "n".into(),
-            machine_id: None,
-            boot_id: None,
-            labels: std::collections::BTreeMap::new(),
-            version: "v",
-            config: "c".into(),
-        };
+        let origin = Origin::somewhere();
         let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
         let settings =
             Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };

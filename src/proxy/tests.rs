@@ -51,14 +51,7 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
             stdout: false,
         }
     };
-    let origin = audit::Origin {
-        node: "n".to_owned(),
-        machine_id: None,
-        boot_id: None,
-        labels: std::collections::BTreeMap::new(),
-        version: "v",
-        config: "c".to_owned(),
-    };
+    let origin = audit::Origin::somewhere();
     let nobody = Dialer::new(Endpoint::default(), directory.join("x.sock"));
     let (audit, _writer) =
         audit::Log::start(&settings, origin, metrics.audit_failures.clone(), audit::Sinks::default()).unwrap();

@@ -205,7 +205,7 @@ fn a_record_counts_as_written_once_the_disk_has_it_where_that_is_asked_for() {
         }
         drop(jobs);
         let thread = Thread {
-            journal: Journal::new(&settings, origin(), disk.clone(), Sinks::default()),
+            journal: Journal::new(&settings, Origin::somewhere(), disk.clone(), Sinks::default()),
             is_synced: sync,
             failures: Counter::default(),
             tidy: None,

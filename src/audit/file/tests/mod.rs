@@ -7,7 +7,6 @@ mod whole;
 use super::*;
 use crate::audit::record::{Body, Event, Use};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -22,17 +21,6 @@ fn settings(file: &Path) -> Settings {
 fn rotating(file: &Path) -> Settings {
     let rotation = Rotation { bytes: 900, ..settings(file).rotation };
     Settings { rotation, ..settings(file) }
-}
-
-fn origin() -> Origin {
-    Origin {
-        node: "n".into(),
-        machine_id: None,
-        boot_id: None,
-        labels: BTreeMap::new(),
-        version: "v",
-        config: "c".into(),
-    }
 }
 
 fn record_at(image: &str, time: Timestamp) -> Record {
@@ -54,7 +42,7 @@ fn record(image: &str) -> Record {
 }
 
 fn journal(settings: &Settings, disk: Arc<dyn Disk>) -> Journal {
-    let mut journal = Journal::new(settings, origin(), disk, Sinks::default());
+    let mut journal = Journal::new(settings, Origin::somewhere(), disk, Sinks::default());
     journal.begin();
     journal
 }

@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt;
 async fn a_record_is_in_the_file_when_its_ticket_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("missing/audit.jsonl");
-    let (log, writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, writer) =
+        Log::start(&settings(&file), Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
     log.take(record("a")).await.unwrap().written().await.unwrap();
     assert_eq!(images(&file), ["a"]);
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777 & !0o640, 0, "wider than 0640");
@@ -23,7 +24,8 @@ async fn a_record_is_in_the_file_when_its_ticket_says_so() {
 async fn a_file_that_was_moved_away_is_begun_anew() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
-    let (log, _writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, _writer) =
+        Log::start(&settings(&file), Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
     log.take(record("a")).await.unwrap().written().await.unwrap();
     fs::rename(&file, dir.path().join("old")).unwrap();
     log.take(record("b")).await.unwrap().written().await.unwrap();
@@ -37,7 +39,7 @@ async fn a_log_that_cannot_be_written_says_which_file_and_recovers() {
     let file = dir.path().join("audit.jsonl");
     fs::create_dir(&file).unwrap();
     let failures = Counter::default();
-    let (log, _writer) = Log::start(&settings(&file), origin(), failures.clone(), Sinks::default()).unwrap();
+    let (log, _writer) = Log::start(&settings(&file), Origin::somewhere(), failures.clone(), Sinks::default()).unwrap();
     let error = log.take(record("a")).await.unwrap().written().await.unwrap_err();
     assert!(Chain(&error).to_string().contains(file.to_str().unwrap()), "{}", Chain(&error));
     assert_eq!(failures.get(), 1);
@@ -50,7 +52,8 @@ async fn a_log_that_cannot_be_written_says_which_file_and_recovers() {
 async fn a_signal_opens_the_file_that_is_there_now_before_any_record() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
-    let (log, _writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, _writer) =
+        Log::start(&settings(&file), Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
     log.take(record("a")).await.unwrap().written().await.unwrap();
     fs::rename(&file, dir.path().join("audit.jsonl.1")).unwrap();
     log.reopen().await;
@@ -68,7 +71,8 @@ async fn what_was_cut_is_said_where_the_service_says_that_it_started() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
     fs::write(&file, "{\"schema\":1,\"ti").unwrap();
-    let (log, _writer) = Log::start(&settings(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, _writer) =
+        Log::start(&settings(&file), Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
     let body = Body::Start(Start { rules: 1, repaired: 0 });
     let started = Record { time: Timestamp::UNIX_EPOCH, event: Event::Started, body };
     log.take(started).await.unwrap().written().await.unwrap();
@@ -80,7 +84,8 @@ async fn what_was_cut_is_said_where_the_service_says_that_it_started() {
 async fn the_log_ends_with_all_that_it_took_and_leaves_the_rest_of_the_work() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("audit.jsonl");
-    let (log, writer) = Log::start(&rotating(&file), origin(), Counter::default(), Sinks::default()).unwrap();
+    let (log, writer) =
+        Log::start(&rotating(&file), Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
     for number in 0..100 {
         log.leave(record(&number.to_string())).unwrap();
     }
@@ -96,7 +101,7 @@ async fn the_log_ends_with_all_that_it_took_and_leaves_the_rest_of_the_work() {
 async fn of_two_processes_on_one_file_the_second_waits_for_the_first_to_end() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(&directory.path().join("audit.jsonl"));
-    let start = || Log::start(&settings, origin(), Counter::default(), Sinks::default()).unwrap();
+    let start = || Log::start(&settings, Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
     let (first, first_writer) = start();
     first.take(record("a")).await.unwrap().written().await.unwrap();
     // The first one has been told to end, and has calls under way.

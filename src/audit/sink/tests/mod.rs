@@ -8,7 +8,6 @@ mod stdout;
 use super::{Failures, Sinks};
 use crate::audit::record::{Body, Event, Origin, Outcome, PodRecord, Pull, Record, Status, Use};
 use crate::metrics;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long something that takes a moment may take on a busy machine.
@@ -58,14 +57,7 @@ fn pulled(image: &str) -> Record {
 }
 
 fn line(record: &Record, number: u64) -> Vec<u8> {
-    let origin = Origin {
-        node: "n".into(),
-        machine_id: None,
-        boot_id: None,
-        labels: BTreeMap::new(),
-        version: "v",
-        config: "c".into(),
-    };
+    let origin = Origin::somewhere();
     record.line(&origin, number).unwrap()
 }
 
