@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use prost::Message;
 use repoint::cri::v1::{
-    Image as Listed, ListImagesResponse, PodSandboxConfig, RunPodSandboxRequest, RunPodSandboxResponse, StatusResponse,
-    VersionResponse,
+    Image as Listed, ImageStatusResponse, ListImagesResponse, PodSandboxConfig, RunPodSandboxRequest,
+    RunPodSandboxResponse, StatusResponse, VersionResponse,
 };
 use repoint::runtime::containerd::api::{
     CreateImageRequest, CreateImageResponse, Descriptor, GetImageResponse, Image as Named,
@@ -254,6 +254,12 @@ fn keeps_records(standin: &std::sync::Arc<Standin>) {
     });
 }
 
+/// An image that is there.
+fn there() -> ImageStatusResponse {
+    let image = Listed { id: "there".into(), ..Listed::default() };
+    ImageStatusResponse { image: Some(image), ..ImageStatusResponse::default() }
+}
+
 #[tokio::test]
 async fn where_nothing_can_be_done_it_is_said_which_line_to_change_in_which_file() {
     for (name, line, file) in [
@@ -371,6 +377,32 @@ async fn a_mirror_that_says_nothing_holds_a_pod_up_for_a_third_of_its_time() {
     let left = standin.calls().pop().unwrap().headers["grpc-timeout"].to_str().unwrap().to_owned();
     let left: u64 = left.strip_suffix('u').unwrap().parse().unwrap();
     assert!((1..=2_100_000).contains(&left), "{left} µs");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for_for_ever() {
+    for lost in [STATUS, LIST, PRESENCE, CREATE] {
+        let (standin, setup, _directory) = pair();
+        let standin = std::sync::Arc::new(standin);
+        is_called(&standin, "containerd", "v2.1.0");
+        says_in_status(&standin, "{}");
+        keeps_records(&standin);
+        let pinned = Listed { repo_tags: vec![OLD.to_owned()], pinned: true, ..Listed::default() };
+        let images = ListImagesResponse { images: vec![pinned] };
+        standin.answers(LIST, move |_| Answer::message(&images));
+        standin.answers(lost, |_| Answer::silence());
+        let repoint = setup.settings("keep_original_name = \"never\"").start().await;
+        until(lost, async || standin.own_calls().iter().any(|seen| seen.path() == lost).then_some(())).await;
+        // The runtime is itself again; the call that it lost stays lost.
+        says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+        keeps_records(&standin);
+        standin.answers(LIST, |_| Answer::message(&ListImagesResponse::default()));
+        let outcome = if lost == PRESENCE { "present" } else { "pulled" };
+        if lost == PRESENCE {
+            standin.answers(PRESENCE, |_| Answer::message(&there()));
+        }
+        until_told(&repoint, outcome).await;
+    }
 }
 
 #[tokio::test]

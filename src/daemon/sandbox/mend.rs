@@ -35,6 +35,10 @@ pub(super) struct Ours {
 /// How long a pull may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How long the runtime has to say what it is asked: an answer that is lost must not be waited for for ever, since
+/// nobody else looks after the image.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long the runtime has to show an image by the name it was given.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -57,7 +61,8 @@ impl Mender {
     ///
     /// When it does not say.
     pub(super) async fn presence(&self, peer: &Peer, image: &str) -> Result<Presence, Fault> {
-        own::presence(self.forward.clone(), &self.shared, peer.api, image).await
+        let asked = own::presence(self.forward.clone(), &self.shared, peer.api, image);
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Ok(Presence::Unknown))
     }
 
     /// Pulls the image, and gives it the name that the runtime looks for. Returns what it was there as before.
@@ -76,7 +81,9 @@ impl Mender {
                 None => return Err(refused),
             },
         };
-        alias::give(peer, image, &name, Purpose::Sandbox).await.map_err(|error| Chain(&error).to_string())?;
+        let given = tokio::time::timeout(PATIENCE, alias::give(peer, image, &name, Purpose::Sandbox)).await;
+        let given = given.map_err(|_| format!("no name within {} s", PATIENCE.as_secs()))?;
+        given.map_err(|error| Chain(&error).to_string())?;
         let shown = async {
             while !matches!(self.presence(peer, image).await, Ok(Presence::Present(_))) {
                 tokio::time::sleep(BLINK).await;

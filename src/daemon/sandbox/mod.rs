@@ -164,13 +164,20 @@ impl Watch {
         }
         let image = match &self.named {
             Some(named) => Some(named.clone()),
-            None => match sandbox::image(&peer, |name| self.decision(name).is_some()).await {
-                Ok(image) => image,
-                Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "The runtime does not say what it makes pods with");
-                    return None;
+            None => {
+                let asked = sandbox::image(&peer, |name| self.decision(name).is_some());
+                match tokio::time::timeout(mend::PATIENCE, asked).await {
+                    Ok(Ok(image)) => image,
+                    Ok(Err(error)) => {
+                        tracing::debug!(error = %Chain(&error), "The runtime does not say what it makes pods with");
+                        return None;
+                    }
+                    Err(_) => {
+                        tracing::debug!("The runtime takes too long to say what it makes pods with");
+                        return None;
+                    }
                 }
-            },
+            }
         };
         let is_news = self.known.as_ref().is_none_or(|known| known.image != image || known.peer != peer);
         if is_news {
