@@ -406,6 +406,26 @@ async fn an_answer_that_never_comes_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn the_record_says_which_target_served_and_none_where_the_old_registry_did() {
+    let Some(world) = node().await else { return };
+    let direct = Kubelet::v1(&world.containerd_socket());
+    for (targets, served) in [("\"nobody.example\", \"registry.k8s.io\"", Some(NEW)), ("\"nobody.example\"", None)] {
+        if served.is_none() {
+            world.serve("k8s.gcr.io");
+        }
+        let rule = format!("targets = [{targets}]\non_failure = \"original\"");
+        let rule = format!("[[rules]]\nname = \"r\"\nmatch = [\"k8s.gcr.io\"]\n{rule}\n");
+        let repoint = before(&world).toml(&rule).start().await;
+        assert_eq!(until_told(&repoint, "pulled").await["substitute"].as_str(), served, "{targets}");
+        let records = repoint.audit_file();
+        assert!(repoint.stop().await.success());
+        direct.remove_image(OLD).await.unwrap();
+        std::fs::remove_file(records).unwrap();
+    }
+    world.stop();
+}
+
+#[tokio::test]
 async fn a_runtime_that_speaks_v1alpha2_alone_is_served_in_that() {
     let old = |path: &str| path.replace("runtime.v1.", "runtime.v1alpha2.");
     let (standin, setup, _directory) = pair();

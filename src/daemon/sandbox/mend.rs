@@ -45,6 +45,15 @@ const SOON: Duration = Duration::from_secs(2);
 /// The pause between two looks whether it does.
 const BLINK: Duration = Duration::from_millis(5);
 
+// === impl Ours ===
+
+impl Ours {
+    /// What is asked for instead before all others.
+    pub(super) fn first(&self) -> Option<String> {
+        self.substitutes.first().cloned()
+    }
+}
+
 // === impl Mender ===
 
 impl Mender {
@@ -65,18 +74,19 @@ impl Mender {
         tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Ok(Presence::Unknown))
     }
 
-    /// Pulls the image, and gives it the name that the runtime looks for. Returns what it was there as before.
+    /// Pulls the image, and gives it the name that the runtime looks for. Returns the substitute that it is there as, if it
+    /// is one: the old registry may have served it.
     ///
     /// # Errors
     ///
     /// With what went wrong, for people.
-    pub(super) async fn mend(&self, ours: &Ours) -> Result<String, String> {
+    pub(super) async fn mend(&self, ours: &Ours) -> Result<Option<String>, String> {
         let Ours { peer, image, substitutes, .. } = ours;
         let pulled = tokio::time::timeout(LIMIT, self.pulled(ours)).await;
         let (name, refused) = match pulled.unwrap_or_else(|_| Err(format!("no pull within {} s", LIMIT.as_secs()))) {
             Ok(id) => (id, None),
             // What was pulled before by another name is as good.
-            Err(refused) => match self.present(peer, substitutes).await {
+            Err(refused) => match self.present(peer, substitutes, None).await {
                 Some(name) => (name, Some(refused)),
                 None => return Err(refused),
             },
@@ -93,15 +103,9 @@ impl Mender {
         if !is_shown {
             return Err("the runtime does not show it by the name it was given".to_owned());
         }
-        if let Some(error) = refused {
-            tracing::warn!(
-                error,
-                image.before = image,
-                image.after = name,
-                "Took a sandbox image that was there already"
-            );
-        }
-        Ok(name)
+        let Some(error) = refused else { return Ok(self.present(peer, substitutes, Some(&name)).await) };
+        tracing::warn!(error, image.before = image, image.after = name, "Took a sandbox image that was there already");
+        Ok(Some(name))
     }
 
     /// Pulls it as anybody's image is pulled; returns its ID.
@@ -115,10 +119,12 @@ impl Mender {
         }
     }
 
-    /// The first of these names that is there.
-    async fn present(&self, peer: &Peer, names: &[String]) -> Option<String> {
+    /// The first of these names that is there, and is the image of that ID where one is given.
+    async fn present(&self, peer: &Peer, names: &[String], id: Option<&str>) -> Option<String> {
         for name in names {
-            if let Ok(Presence::Present(_)) = self.presence(peer, name).await {
+            if let Ok(Presence::Present(image)) = self.presence(peer, name).await
+                && id.is_none_or(|id| image.id == id)
+            {
                 return Some(name.clone());
             }
         }
