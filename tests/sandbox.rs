@@ -322,6 +322,23 @@ async fn a_containerd_that_does_not_say_it_shows_it_pinned_or_the_configuration_
 }
 
 #[tokio::test]
+async fn the_name_that_the_runtime_looks_for_is_pinned_where_its_versions_may_know_of_that() {
+    for (version, is_pinned) in [("1.5.18", false), ("v1.6.39", true), ("v1.7.2", true)] {
+        let (standin, setup, _directory) = pair();
+        let standin = std::sync::Arc::new(standin);
+        is_called(&standin, "containerd", version);
+        says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+        keeps_records(&standin);
+        let repoint = setup.settings("keep_original_name = \"never\"").start().await;
+        until_told(&repoint, "pulled").await;
+        for seen in standin.own_calls().iter().filter(|seen| seen.path() == CREATE) {
+            let labels = seen.message::<CreateImageRequest>().image.unwrap().labels;
+            assert_eq!(labels.contains_key("io.cri-containerd.pinned"), is_pinned, "{version}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_makes_a_pod_goes_on_with_the_very_bytes_that_came_after_the_image_is_there() {
     let (standin, setup, _directory) = pair();
     let standin = std::sync::Arc::new(standin);

@@ -118,8 +118,9 @@ pub async fn give(peer: &Peer, image: &str, pulled: &str, purpose: Purpose) -> R
     let source = record(pulled);
     let found = records.get(&source).await?.ok_or(Unnamed::Gone(source))?;
     let names = names(image, found.digest()).ok_or_else(|| Unnamed::Invalid(image.to_owned()))?;
-    // A version that does not know the label takes no notice of it; it is not ours to litter, either.
-    let is_pinned = purpose == Purpose::Sandbox && peer.is_since(1, 7);
+    // Before 1.6 no version knows the label, and it is not ours to litter; of 1.6 the later ones do (1.6.39 for one), and those
+    // that do not take no notice of it.
+    let is_pinned = purpose == Purpose::Sandbox && peer.is_since(1, 6);
     let labels = [MANAGED].into_iter().chain(is_pinned.then_some(PINNED));
     let labels: Vec<_> = labels.collect();
     for name in &names {
