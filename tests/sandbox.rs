@@ -339,6 +339,22 @@ async fn the_name_that_the_runtime_looks_for_is_pinned_where_its_versions_may_kn
 }
 
 #[tokio::test]
+async fn a_name_with_a_digest_is_never_given_to_an_image_of_another() {
+    let (standin, setup, _directory) = pair();
+    let standin = std::sync::Arc::new(standin);
+    is_called(&standin, "containerd", "1.7.2");
+    let asked = format!("k8s.gcr.io/pause@sha256:{}", "b".repeat(64));
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{asked:?}}}"));
+    // The record of the image's ID leads to another manifest with the same configuration.
+    keeps_records(&standin);
+    let repoint = setup.settings("keep_original_name = \"never\"").start().await;
+    let told = until("it is told", async || told(&repoint).pop()).await;
+    let created = standin.own_calls().iter().filter(|seen| seen.path() == CREATE).count();
+    assert_eq!((&told["outcome"], created), (&"failed".into(), 0), "{told}");
+    assert!(told["message"].as_str().unwrap().contains(&"a".repeat(64)), "{told}");
+}
+
+#[tokio::test]
 async fn a_call_that_makes_a_pod_goes_on_with_the_very_bytes_that_came_after_the_image_is_there() {
     let (standin, setup, _directory) = pair();
     let standin = std::sync::Arc::new(standin);
