@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use prost::Message;
 use repoint::cri::v1::{
-    Image as Listed, ListImagesResponse, PodSandboxConfig, RunPodSandboxRequest, RunPodSandboxResponse, StatusResponse,
-    VersionResponse,
+    Image as Listed, ImageStatusResponse, ListImagesResponse, PodSandboxConfig, RunPodSandboxRequest,
+    RunPodSandboxResponse, StatusResponse, VersionResponse,
 };
 use repoint::runtime::containerd::api::{
     CreateImageRequest, CreateImageResponse, Descriptor, GetImageResponse, Image as Named,
@@ -254,6 +254,12 @@ fn keeps_records(standin: &std::sync::Arc<Standin>) {
     });
 }
 
+/// An image that is there.
+fn there() -> ImageStatusResponse {
+    let image = Listed { id: "there".into(), ..Listed::default() };
+    ImageStatusResponse { image: Some(image), ..ImageStatusResponse::default() }
+}
+
 #[tokio::test]
 async fn where_nothing_can_be_done_it_is_said_which_line_to_change_in_which_file() {
     for (name, line, file) in [
@@ -316,6 +322,39 @@ async fn a_containerd_that_does_not_say_it_shows_it_pinned_or_the_configuration_
 }
 
 #[tokio::test]
+async fn the_name_that_the_runtime_looks_for_is_pinned_where_its_versions_may_know_of_that() {
+    for (version, is_pinned) in [("1.5.18", false), ("v1.6.39", true), ("v1.7.2", true)] {
+        let (standin, setup, _directory) = pair();
+        let standin = std::sync::Arc::new(standin);
+        is_called(&standin, "containerd", version);
+        says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+        keeps_records(&standin);
+        let repoint = setup.settings("keep_original_name = \"never\"").start().await;
+        until_told(&repoint, "pulled").await;
+        for seen in standin.own_calls().iter().filter(|seen| seen.path() == CREATE) {
+            let labels = seen.message::<CreateImageRequest>().image.unwrap().labels;
+            assert_eq!(labels.contains_key("io.cri-containerd.pinned"), is_pinned, "{version}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_a_digest_is_never_given_to_an_image_of_another() {
+    let (standin, setup, _directory) = pair();
+    let standin = std::sync::Arc::new(standin);
+    is_called(&standin, "containerd", "1.7.2");
+    let asked = format!("k8s.gcr.io/pause@sha256:{}", "b".repeat(64));
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{asked:?}}}"));
+    // The record of the image's ID leads to another manifest with the same configuration.
+    keeps_records(&standin);
+    let repoint = setup.settings("keep_original_name = \"never\"").start().await;
+    let told = until("it is told", async || told(&repoint).pop()).await;
+    let created = standin.own_calls().iter().filter(|seen| seen.path() == CREATE).count();
+    assert_eq!((&told["outcome"], created), (&"failed".into(), 0), "{told}");
+    assert!(told["message"].as_str().unwrap().contains(&"a".repeat(64)), "{told}");
+}
+
+#[tokio::test]
 async fn a_call_that_makes_a_pod_goes_on_with_the_very_bytes_that_came_after_the_image_is_there() {
     let (standin, setup, _directory) = pair();
     let standin = std::sync::Arc::new(standin);
@@ -371,6 +410,52 @@ async fn a_mirror_that_says_nothing_holds_a_pod_up_for_a_third_of_its_time() {
     let left = standin.calls().pop().unwrap().headers["grpc-timeout"].to_str().unwrap().to_owned();
     let left: u64 = left.strip_suffix('u').unwrap().parse().unwrap();
     assert!((1..=2_100_000).contains(&left), "{left} µs");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for_for_ever() {
+    for lost in [STATUS, LIST, PRESENCE, CREATE] {
+        let (standin, setup, _directory) = pair();
+        let standin = std::sync::Arc::new(standin);
+        is_called(&standin, "containerd", "v2.1.0");
+        says_in_status(&standin, "{}");
+        keeps_records(&standin);
+        let pinned = Listed { repo_tags: vec![OLD.to_owned()], pinned: true, ..Listed::default() };
+        let images = ListImagesResponse { images: vec![pinned] };
+        standin.answers(LIST, move |_| Answer::message(&images));
+        standin.answers(lost, |_| Answer::silence());
+        let repoint = setup.settings("keep_original_name = \"never\"").start().await;
+        until(lost, async || standin.own_calls().iter().any(|seen| seen.path() == lost).then_some(())).await;
+        // The runtime is itself again; the call that it lost stays lost.
+        says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+        keeps_records(&standin);
+        standin.answers(LIST, |_| Answer::message(&ListImagesResponse::default()));
+        let outcome = if lost == PRESENCE { "present" } else { "pulled" };
+        if lost == PRESENCE {
+            standin.answers(PRESENCE, |_| Answer::message(&there()));
+        }
+        until_told(&repoint, outcome).await;
+    }
+}
+
+#[tokio::test]
+async fn the_record_says_which_target_served_and_none_where_the_old_registry_did() {
+    let Some(world) = node().await else { return };
+    let direct = Kubelet::v1(&world.containerd_socket());
+    for (targets, served) in [("\"nobody.example\", \"registry.k8s.io\"", Some(NEW)), ("\"nobody.example\"", None)] {
+        if served.is_none() {
+            world.serve("k8s.gcr.io");
+        }
+        let rule = format!("targets = [{targets}]\non_failure = \"original\"");
+        let rule = format!("[[rules]]\nname = \"r\"\nmatch = [\"k8s.gcr.io\"]\n{rule}\n");
+        let repoint = before(&world).toml(&rule).start().await;
+        assert_eq!(until_told(&repoint, "pulled").await["substitute"].as_str(), served, "{targets}");
+        let records = repoint.audit_file();
+        assert!(repoint.stop().await.success());
+        direct.remove_image(OLD).await.unwrap();
+        std::fs::remove_file(records).unwrap();
+    }
+    world.stop();
 }
 
 #[tokio::test]

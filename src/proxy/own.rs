@@ -11,7 +11,17 @@ use crate::cri::v1::{ImageSpec, PullImageRequest};
 use crate::rewrite;
 use http::{HeaderValue, Request, header};
 use prost::Message;
+use std::time::Duration;
 use tower::ServiceExt;
+
+/// How long a target may take of a call of our own while there are others: with the call, for the round to see. What we
+/// pull is small, and pods wait for it; and whoever waits for us gives up before a round would with its usual patience,
+/// which would then never come to the next target.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience(pub Duration);
+
+/// That of every pull.
+const PATIENCE: Patience = Patience(Duration::from_secs(30));
 
 /// Pulls an image for no pod, through the layer that decides.
 ///
@@ -21,7 +31,9 @@ use tower::ServiceExt;
 pub async fn pull<S: Below>(stack: S, context: &Context, api: Version, image: &str) -> Result<Answer, Fault> {
     let spec = ImageSpec { image: image.to_owned(), ..ImageSpec::default() };
     let message = PullImageRequest { image: Some(spec), ..PullImageRequest::default() }.encode_to_vec();
-    let response = stack.oneshot(request(api, "PullImage", &message)?).await;
+    let mut request = request(api, "PullImage", &message)?;
+    request.extensions_mut().insert(PATIENCE);
+    let response = stack.oneshot(request).await;
     Ok(Answer::read(response, &message, context.message_limit).await)
 }
 

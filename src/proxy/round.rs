@@ -7,7 +7,7 @@ use super::health;
 use super::names::edited;
 use super::pending::{self, Image, Pending};
 use super::question::{self, Found, Presence};
-use super::{Below, Fault, Shared, deadline};
+use super::{Below, Fault, Shared, deadline, own};
 use crate::audit::Outcome;
 use crate::body::Body;
 use crate::credentials::Credential;
@@ -138,7 +138,8 @@ impl<S: Below> Round<S> {
     async fn ask(&mut self, substitute: &Substitute, usual: Option<Duration>) -> Result<Answer, Fault> {
         self.pending.begin(&substitute.image);
         (self.asked, self.is_sent) = (None, false);
-        let limit = substitute.target.timeout.or(usual);
+        let own = self.head.extensions.get().map(|own::Patience(own)| *own).filter(|_| usual.is_some());
+        let limit = [substitute.target.timeout.or(usual), own].into_iter().flatten().min();
         let asked = self.ask_in_its_own_time(substitute);
         let (answer, reused) = match limit {
             None => asked.await?,

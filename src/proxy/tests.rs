@@ -4,6 +4,7 @@ use super::pull::Pull;
 use super::round::PATIENCE;
 use super::*;
 use crate::audit;
+use crate::cri::method::Version;
 use crate::cri::v1::{ImageSpec, PullImageRequest};
 use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Rollout, Rule, Target};
 use crate::runtime::{Dialer, Endpoint, Keep, Peers};
@@ -85,6 +86,15 @@ fn answer(code: &'static str, text: &'static str) -> Response<Body> {
 
 /// Pulls `old.example/x:1`, and says who was asked and after how long.
 async fn asked(shared: &Shared, registries: &'static [(&'static str, Registry)]) -> Vec<(String, Duration)> {
+    asked_by(shared, registries, false).await
+}
+
+/// The same; `is_own` where nobody's call has it pulled.
+async fn asked_by(
+    shared: &Shared,
+    registries: &'static [(&'static str, Registry)],
+    is_own: bool,
+) -> Vec<(String, Duration)> {
     let started = Instant::now();
     let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::default();
     let noted = Arc::clone(&seen);
@@ -109,12 +119,18 @@ async fn asked(shared: &Shared, registries: &'static [(&'static str, Registry)])
             }
         }
     });
-    let image = Some(ImageSpec { image: "old.example/x:1".to_owned(), ..ImageSpec::default() });
-    let sent = PullImageRequest { image, ..PullImageRequest::default() }.encode_to_vec();
-    let request = Request::post(PULL).body(message::body(&sent, None)).unwrap();
+    let stack = Pull::new(runtime, Arc::clone(shared));
     // A day, for what would go on for ever.
-    let pulled = Pull::new(runtime, Arc::clone(shared)).oneshot(request);
-    let _ended = tokio::time::timeout(Duration::from_secs(86_400), pulled).await.expect("it goes on for ever");
+    let day = Duration::from_secs(86_400);
+    if is_own {
+        let pulled = own::pull(stack, shared, Version::V1, "old.example/x:1");
+        let _ended = tokio::time::timeout(day, pulled).await.expect("it goes on for ever");
+    } else {
+        let image = Some(ImageSpec { image: "old.example/x:1".to_owned(), ..ImageSpec::default() });
+        let sent = PullImageRequest { image, ..PullImageRequest::default() }.encode_to_vec();
+        let request = Request::post(PULL).body(message::body(&sent, None)).unwrap();
+        let _ended = tokio::time::timeout(day, stack.oneshot(request)).await.expect("it goes on for ever");
+    }
     let seen = seen.lock().unwrap();
     seen.clone()
 }
@@ -130,6 +146,18 @@ async fn a_target_that_stalls_is_waited_for_five_minutes_while_others_follow() {
     let asked = asked(&shared, &[("a.example", Registry::Stalls)]).await;
     assert_eq!(hosts(&asked), ["a.example", "b.example"]);
     assert_eq!(asked[1].1.as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_of_our_own_comes_to_the_next_target_before_whoever_waits_for_it_gives_up() {
+    for timeout in [None, Some(PATIENCE)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut rule = rule(&["a.example", "b.example"], OnFailure::Fail);
+        rule.targets[0].timeout = timeout;
+        let asked = asked_by(&shared(rule, directory.path()), &[("a.example", Registry::Stalls)], true).await;
+        assert_eq!(hosts(&asked), ["a.example", "b.example"]);
+        assert_eq!(asked[1].1.as_secs(), 30, "{timeout:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

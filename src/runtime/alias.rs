@@ -61,6 +61,9 @@ pub enum Unnamed {
     /// What has a name is no reference.
     #[error("`{0}` is no image reference")]
     Invalid(String),
+    /// The name says which image it is, and it is not this one.
+    #[error("`{0}` is not {1}, which was found")]
+    Mistaken(String, String),
     /// Somebody else makes and removes the same name.
     #[error("`{0}` comes and goes")]
     Contested(String),
@@ -118,8 +121,14 @@ pub async fn give(peer: &Peer, image: &str, pulled: &str, purpose: Purpose) -> R
     let source = record(pulled);
     let found = records.get(&source).await?.ok_or(Unnamed::Gone(source))?;
     let names = names(image, found.digest()).ok_or_else(|| Unnamed::Invalid(image.to_owned()))?;
-    // A version that does not know the label takes no notice of it; it is not ours to litter, either.
-    let is_pinned = purpose == Purpose::Sandbox && peer.is_since(1, 7);
+    // The record of an ID leads to the last manifest that was pulled with that configuration, and there may be several.
+    let is_mistaken = |name: &&String| name.split_once('@').is_some_and(|(_, digest)| digest != found.digest());
+    if let Some(name) = names.iter().find(is_mistaken) {
+        return Err(Unnamed::Mistaken(name.clone(), found.digest().to_owned()));
+    }
+    // Before 1.6 no version knows the label, and it is not ours to litter; of 1.6 the later ones do (1.6.39 for one), and those
+    // that do not take no notice of it.
+    let is_pinned = purpose == Purpose::Sandbox && peer.is_since(1, 6);
     let labels = [MANAGED].into_iter().chain(is_pinned.then_some(PINNED));
     let labels: Vec<_> = labels.collect();
     for name in &names {

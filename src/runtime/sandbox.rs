@@ -6,6 +6,7 @@
 //! | containerd 2.x | its configuration file, and nowhere in CRI |
 //! | CRI-O before 1.27, and where the file says nothing | the image is pinned, once it is there |
 
+use super::endpoint::Address;
 use super::peer::{CONTAINERD, Peer};
 use crate::cri::client::{self, NoRuntime};
 use crate::cri::v1::Image;
@@ -16,6 +17,20 @@ use tonic::Code;
 
 /// Where containerd's configuration is. Another place can't be known; `sandbox_image` is for that.
 const FILE: &str = "/etc/containerd/config.toml";
+
+/// Where it is of those that Kubernetes distributions bring along, by their sockets. Beside them the file above is another's:
+/// Docker's, as a rule, which has nothing to do with pods.
+const BROUGHT_ALONG: &[(&str, &[&str])] = &[
+    (
+        "/run/k3s/containerd/containerd.sock",
+        &[
+            "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
+            "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
+        ],
+    ),
+    ("/run/k0s/containerd.sock", &["/etc/k0s/containerd.toml"]),
+    ("/var/snap/microk8s/common/run/containerd.sock", &["/var/snap/microk8s/current/args/containerd.toml"]),
+];
 
 /// The key in it, by the version of the file: from 3 on, before, and in the first.
 const KEYS: [&[&str]; 3] = [
@@ -36,7 +51,7 @@ pub async fn image(peer: &Peer, ours: impl Fn(&str) -> bool) -> Result<Option<St
         return Ok(Some(image));
     }
     if peer.name == CONTAINERD
-        && let Some(image) = in_file(Path::new(FILE))
+        && let Some(image) = files(&peer.address).iter().find_map(|file| in_file(Path::new(file)))
     {
         return Ok(Some(image));
     }
@@ -55,6 +70,12 @@ fn known<T: Default>(answer: Result<T, NoRuntime>) -> Result<T, NoRuntime> {
 fn in_status(config: &str) -> Option<String> {
     let config: serde_json::Value = serde_json::from_str(config).ok()?;
     config.get("sandboxImage")?.as_str().filter(|image| !image.is_empty()).map(str::to_owned)
+}
+
+/// Where the configuration may be of the containerd that listens there.
+fn files(address: &Address) -> &'static [&'static str] {
+    let is_its = |socket: &str| socket.parse().is_ok_and(|socket| address.is_same_as(&socket));
+    BROUGHT_ALONG.iter().find(|(socket, _)| is_its(socket)).map_or(&[FILE], |(_, files)| *files)
 }
 
 fn in_file(path: &Path) -> Option<String> {
@@ -131,6 +152,23 @@ mod tests {
         }
         for text in ["", "version = 3", "[plugins]\nx = 1", "no toml", "[plugins.cri]\nsandbox_image = 3"] {
             assert_eq!(in_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_containerd_that_a_distribution_brings_along_is_not_configured_by_the_node_s_own() {
+        for (socket, first) in [
+            ("/run/containerd/containerd.sock", FILE),
+            ("/run/elsewhere.sock", FILE),
+            ("unix:///run/k3s/containerd/containerd.sock", "/var/lib/rancher/k3s/agent/etc/containerd/config.toml"),
+            ("/run/k0s/./containerd.sock", "/etc/k0s/containerd.toml"),
+        ] {
+            let files = files(&socket.parse().unwrap());
+            assert_eq!(files[0], first, "{socket}");
+            assert_eq!(files.contains(&FILE), first == FILE, "{socket}");
+        }
+        for (socket, _) in BROUGHT_ALONG {
+            assert!(crate::runtime::discovery::USUAL.contains(socket), "{socket}");
         }
     }
 

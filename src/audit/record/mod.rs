@@ -153,7 +153,7 @@ pub struct SandboxImage {
     /// The image, as the runtime's configuration names it.
     #[serde(serialize_with = "shortened")]
     pub image: String,
-    /// What is there in its stead, or is to be.
+    /// What is there in its stead, or is to be; null where the old registry served it after all.
     #[serde(serialize_with = "shortened_option")]
     pub substitute: Option<String>,
     /// What became of it.

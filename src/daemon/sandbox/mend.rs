@@ -35,11 +35,24 @@ pub(super) struct Ours {
 /// How long a pull may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How long the runtime has to say what it is asked: an answer that is lost must not be waited for for ever, since
+/// nobody else looks after the image.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long the runtime has to show an image by the name it was given.
 const SOON: Duration = Duration::from_secs(2);
 
 /// The pause between two looks whether it does.
 const BLINK: Duration = Duration::from_millis(5);
+
+// === impl Ours ===
+
+impl Ours {
+    /// What is asked for instead before all others.
+    pub(super) fn first(&self) -> Option<String> {
+        self.substitutes.first().cloned()
+    }
+}
 
 // === impl Mender ===
 
@@ -57,26 +70,30 @@ impl Mender {
     ///
     /// When it does not say.
     pub(super) async fn presence(&self, peer: &Peer, image: &str) -> Result<Presence, Fault> {
-        own::presence(self.forward.clone(), &self.shared, peer.api, image).await
+        let asked = own::presence(self.forward.clone(), &self.shared, peer.api, image);
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Ok(Presence::Unknown))
     }
 
-    /// Pulls the image, and gives it the name that the runtime looks for. Returns what it was there as before.
+    /// Pulls the image, and gives it the name that the runtime looks for. Returns the substitute that it is there as, if it
+    /// is one: the old registry may have served it.
     ///
     /// # Errors
     ///
     /// With what went wrong, for people.
-    pub(super) async fn mend(&self, ours: &Ours) -> Result<String, String> {
+    pub(super) async fn mend(&self, ours: &Ours) -> Result<Option<String>, String> {
         let Ours { peer, image, substitutes, .. } = ours;
         let pulled = tokio::time::timeout(LIMIT, self.pulled(ours)).await;
         let (name, refused) = match pulled.unwrap_or_else(|_| Err(format!("no pull within {} s", LIMIT.as_secs()))) {
             Ok(id) => (id, None),
             // What was pulled before by another name is as good.
-            Err(refused) => match self.present(peer, substitutes).await {
+            Err(refused) => match self.present(peer, substitutes, None).await {
                 Some(name) => (name, Some(refused)),
                 None => return Err(refused),
             },
         };
-        alias::give(peer, image, &name, Purpose::Sandbox).await.map_err(|error| Chain(&error).to_string())?;
+        let given = tokio::time::timeout(PATIENCE, alias::give(peer, image, &name, Purpose::Sandbox)).await;
+        let given = given.map_err(|_| format!("no name within {} s", PATIENCE.as_secs()))?;
+        given.map_err(|error| Chain(&error).to_string())?;
         let shown = async {
             while !matches!(self.presence(peer, image).await, Ok(Presence::Present(_))) {
                 tokio::time::sleep(BLINK).await;
@@ -86,15 +103,9 @@ impl Mender {
         if !is_shown {
             return Err("the runtime does not show it by the name it was given".to_owned());
         }
-        if let Some(error) = refused {
-            tracing::warn!(
-                error,
-                image.before = image,
-                image.after = name,
-                "Took a sandbox image that was there already"
-            );
-        }
-        Ok(name)
+        let Some(error) = refused else { return Ok(self.present(peer, substitutes, Some(&name)).await) };
+        tracing::warn!(error, image.before = image, image.after = name, "Took a sandbox image that was there already");
+        Ok(Some(name))
     }
 
     /// Pulls it as anybody's image is pulled; returns its ID.
@@ -108,10 +119,12 @@ impl Mender {
         }
     }
 
-    /// The first of these names that is there.
-    async fn present(&self, peer: &Peer, names: &[String]) -> Option<String> {
+    /// The first of these names that is there, and is the image of that ID where one is given.
+    async fn present(&self, peer: &Peer, names: &[String], id: Option<&str>) -> Option<String> {
         for name in names {
-            if let Ok(Presence::Present(_)) = self.presence(peer, name).await {
+            if let Ok(Presence::Present(image)) = self.presence(peer, name).await
+                && id.is_none_or(|id| image.id == id)
+            {
                 return Some(name.clone());
             }
         }

@@ -126,8 +126,8 @@ impl Watch {
         if !ours.peer.keeps_records {
             self.shared.sandbox.set_open(true);
             if self.recorded.is_none() {
-                let remedy = ours.substitutes.first().map(|first| remedy::remedy(&ours.peer, first));
-                self.tell(&ours, None, SandboxOutcome::Cannot, remedy.unwrap_or_default());
+                let remedy = ours.first().map(|first| remedy::remedy(&ours.peer, &first));
+                self.tell(&ours, ours.first(), SandboxOutcome::Cannot, remedy.unwrap_or_default());
             }
             return PAUSE;
         }
@@ -137,7 +137,7 @@ impl Watch {
                 self.failures = 0;
                 self.shared.metrics.sandbox_missing.set(0);
                 if !matches!(self.recorded, Some(SandboxOutcome::Present | SandboxOutcome::Pulled)) {
-                    self.tell(&ours, None, SandboxOutcome::Present, String::new());
+                    self.tell(&ours, ours.first(), SandboxOutcome::Present, String::new());
                 }
                 PAUSE
             }
@@ -164,13 +164,20 @@ impl Watch {
         }
         let image = match &self.named {
             Some(named) => Some(named.clone()),
-            None => match sandbox::image(&peer, |name| self.decision(name).is_some()).await {
-                Ok(image) => image,
-                Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "The runtime does not say what it makes pods with");
-                    return None;
+            None => {
+                let asked = sandbox::image(&peer, |name| self.decision(name).is_some());
+                match tokio::time::timeout(mend::PATIENCE, asked).await {
+                    Ok(Ok(image)) => image,
+                    Ok(Err(error)) => {
+                        tracing::debug!(error = %Chain(&error), "The runtime does not say what it makes pods with");
+                        return None;
+                    }
+                    Err(_) => {
+                        tracing::debug!("The runtime takes too long to say what it makes pods with");
+                        return None;
+                    }
                 }
-            },
+            }
         };
         let is_news = self.known.as_ref().is_none_or(|known| known.image != image || known.peer != peer);
         if is_news {
@@ -208,15 +215,15 @@ impl Watch {
     async fn mend(&mut self, ours: &Ours) -> Duration {
         self.shared.metrics.sandbox_missing.set(1);
         match self.mender.mend(ours).await {
-            Ok(name) => {
+            Ok(substitute) => {
                 self.failures = 0;
                 self.shared.metrics.sandbox_missing.set(0);
-                self.tell(ours, Some(name), SandboxOutcome::Pulled, String::new());
+                self.tell(ours, substitute, SandboxOutcome::Pulled, String::new());
                 PAUSE
             }
             Err(message) => {
                 if self.recorded != Some(SandboxOutcome::Failed) {
-                    self.tell(ours, None, SandboxOutcome::Failed, message);
+                    self.tell(ours, ours.first(), SandboxOutcome::Failed, message);
                 }
                 let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures));
                 self.failures = self.failures.saturating_add(1);
@@ -225,11 +232,9 @@ impl Watch {
         }
     }
 
-    /// Says what became of it, everywhere. `from` is what it was given its name as, where that is a name.
-    fn tell(&mut self, ours: &Ours, from: Option<String>, outcome: SandboxOutcome, message: String) {
+    /// Says what became of it, everywhere. `substitute` is what it was pulled as, or is to be.
+    fn tell(&mut self, ours: &Ours, substitute: Option<String>, outcome: SandboxOutcome, message: String) {
         self.recorded = Some(outcome);
-        let from = from.filter(|from| Reference::parse(from).is_ok());
-        let substitute = from.or_else(|| ours.substitutes.first().cloned());
         let (rule, image) = (ours.rule.as_str(), ours.image.as_str());
         self.shared.metrics.sandbox_images.get_or_create(&metrics::SandboxImage { outcome: outcome.as_str() }).inc();
         match outcome {
