@@ -69,6 +69,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Within this after a failure, nobody's pod waits for another try.
 const TIRED: Duration = Duration::from_secs(3);
+/// And after many failures within this: a node full of pods that can't be made asks a mirror that is down all the time.
+const LONGEST_TIRED: Duration = Duration::from_secs(15);
 
 impl Watch {
     /// One on legs of its own.
@@ -97,7 +99,8 @@ impl Watch {
                 let pause = contained(async { Ok(self.look(is_called).await) }).await.unwrap_or(LONGEST_PAUSE);
                 let now = Instant::now();
                 next = now.checked_add(pause).unwrap_or(now);
-                tired = if self.failures > 0 { now.checked_add(TIRED).unwrap_or(now) } else { now };
+                let rest = if self.failures > 0 { pause.clamp(TIRED, LONGEST_TIRED) } else { Duration::ZERO };
+                tired = now.checked_add(rest).unwrap_or(now);
             }
             while let Ok(ask) = self.asks.try_recv() {
                 waiting.push(ask);
@@ -189,7 +192,7 @@ impl Watch {
                 version = peer.version,
                 "What the runtime makes pods with"
             );
-            self.recorded = None;
+            (self.recorded, self.failures) = (None, 0);
         }
         let known = Known { peer, image, since: Instant::now() };
         self.known = Some(known.clone());
