@@ -4,7 +4,7 @@
 //! asked is said at [`super`].
 
 use super::credential::{Login, Text};
-use super::helper::{Helpers, NoAnswer};
+use super::docker_helper::{Helpers, NoAnswer};
 use super::json::{self, Malformed};
 use super::place;
 use crate::reference::Reference;

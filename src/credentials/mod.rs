@@ -28,9 +28,9 @@
 mod cache;
 mod credential;
 mod docker;
+mod docker_helper;
 mod exec;
 mod file;
-mod helper;
 mod json;
 mod place;
 mod provider;

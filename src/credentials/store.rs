@@ -3,9 +3,9 @@
 use super::Source;
 use super::credential::{Credential, Login};
 use super::docker::{self, Unusable};
+use super::docker_helper::Helpers;
 use super::exec::Program;
 use super::file::{Reader, Unreadable};
-use super::helper::Helpers;
 use super::provider::{self, Provider};
 use super::systemd::{self, Odd};
 use crate::clock::Clock;

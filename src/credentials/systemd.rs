@@ -2,7 +2,7 @@
 
 use super::credential::Login;
 use super::docker::{self, Unusable};
-use super::helper::Helpers;
+use super::docker_helper::Helpers;
 use crate::reference::Reference;
 
 /// Why the content of such a file is no credentials.

@@ -1,7 +1,7 @@
 //! No input is too strange.
 
 use crate::credentials::docker;
-use crate::credentials::helper::Helpers;
+use crate::credentials::docker_helper::Helpers;
 use crate::credentials::provider::Answer;
 use crate::error::Chain;
 use crate::reference::Reference;
