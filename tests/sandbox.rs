@@ -1,5 +1,6 @@
 //! The image that the runtime makes pods with: it names it in its own configuration, and pulls it past everybody.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue};
@@ -222,6 +223,16 @@ fn pair() -> (Standin, Setup, TempDir) {
     (standin, setup, directory)
 }
 
+/// The same with a containerd that is configured with the old pause image, and says so.
+fn old_pair() -> (Arc<Standin>, Setup, TempDir) {
+    let (standin, setup, directory) = pair();
+    let standin = Arc::new(standin);
+    is_called(&standin, "containerd", "1.7.2");
+    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
+    keeps_records(&standin);
+    (standin, setup, directory)
+}
+
 fn is_called(standin: &Standin, name: &str, version: &str) {
     let version =
         VersionResponse { runtime_name: name.into(), runtime_version: version.into(), ..VersionResponse::default() };
@@ -235,7 +246,7 @@ fn says_in_status(standin: &Standin, config: &str) {
 }
 
 /// The records of a containerd, which leads every name to one image and shows what it is told.
-fn keeps_records(standin: &std::sync::Arc<Standin>) {
+fn keeps_records(standin: &Arc<Standin>) {
     let target = Some(Descriptor { digest: format!("sha256:{}", "a".repeat(64)), ..Descriptor::default() });
     standin.answers(GET, move |seen| {
         let name: repoint::runtime::containerd::api::GetImageRequest = seen.message();
@@ -244,7 +255,7 @@ fn keeps_records(standin: &std::sync::Arc<Standin>) {
         }
         Answer::message(&GetImageResponse { image: Some(Named { target: target.clone(), ..Named::default() }) })
     });
-    let shows = std::sync::Arc::downgrade(standin);
+    let shows = Arc::downgrade(standin);
     standin.answers(CREATE, move |seen| {
         let name = seen.message::<CreateImageRequest>().image.unwrap().name;
         if let Some(standin) = shows.upgrade() {
@@ -291,7 +302,7 @@ async fn where_nothing_can_be_done_it_is_said_which_line_to_change_in_which_file
 async fn a_containerd_that_does_not_say_it_shows_it_pinned_or_the_configuration_names_it() {
     for is_named in [false, true] {
         let (standin, mut setup, _directory) = pair();
-        let standin = std::sync::Arc::new(standin);
+        let standin = Arc::new(standin);
         is_called(&standin, "containerd", "v2.1.0");
         says_in_status(&standin, "{\"containerd\":{},\"cni\":{}}");
         keeps_records(&standin);
@@ -325,7 +336,7 @@ async fn a_containerd_that_does_not_say_it_shows_it_pinned_or_the_configuration_
 async fn the_name_that_the_runtime_looks_for_is_pinned_where_its_versions_may_know_of_that() {
     for (version, is_pinned) in [("1.5.18", false), ("v1.6.39", true), ("v1.7.2", true)] {
         let (standin, setup, _directory) = pair();
-        let standin = std::sync::Arc::new(standin);
+        let standin = Arc::new(standin);
         is_called(&standin, "containerd", version);
         says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
         keeps_records(&standin);
@@ -341,7 +352,7 @@ async fn the_name_that_the_runtime_looks_for_is_pinned_where_its_versions_may_kn
 #[tokio::test]
 async fn a_name_with_a_digest_is_never_given_to_an_image_of_another() {
     let (standin, setup, _directory) = pair();
-    let standin = std::sync::Arc::new(standin);
+    let standin = Arc::new(standin);
     is_called(&standin, "containerd", "1.7.2");
     let asked = format!("k8s.gcr.io/pause@sha256:{}", "b".repeat(64));
     says_in_status(&standin, &format!("{{\"sandboxImage\":{asked:?}}}"));
@@ -356,11 +367,7 @@ async fn a_name_with_a_digest_is_never_given_to_an_image_of_another() {
 
 #[tokio::test]
 async fn a_call_that_makes_a_pod_goes_on_with_the_very_bytes_that_came_after_the_image_is_there() {
-    let (standin, setup, _directory) = pair();
-    let standin = std::sync::Arc::new(standin);
-    is_called(&standin, "containerd", "1.7.2");
-    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
-    keeps_records(&standin);
+    let (standin, setup, _directory) = old_pair();
     let repoint = setup.start().await;
     let request = RunPodSandboxRequest { runtime_handler: "kata".into(), ..RunPodSandboxRequest::default() };
     let mut bytes = request.encode_to_vec();
@@ -376,11 +383,7 @@ async fn a_call_that_makes_a_pod_goes_on_with_the_very_bytes_that_came_after_the
 
 #[tokio::test]
 async fn pods_that_are_made_side_by_side_wait_for_one_pull() {
-    let (standin, setup, _directory) = pair();
-    let standin = std::sync::Arc::new(standin);
-    is_called(&standin, "containerd", "1.7.2");
-    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
-    keeps_records(&standin);
+    let (standin, setup, _directory) = old_pair();
     let repoint = setup.start().await;
     let mut pods = tokio::task::JoinSet::new();
     for _ in 0..100 {
@@ -394,11 +397,7 @@ async fn pods_that_are_made_side_by_side_wait_for_one_pull() {
 
 #[tokio::test]
 async fn a_mirror_that_says_nothing_holds_a_pod_up_for_a_third_of_its_time() {
-    let (standin, setup, _directory) = pair();
-    let standin = std::sync::Arc::new(standin);
-    is_called(&standin, "containerd", "1.7.2");
-    says_in_status(&standin, &format!("{{\"sandboxImage\":{OLD:?}}}"));
-    keeps_records(&standin);
+    let (standin, setup, _directory) = old_pair();
     standin.answers(PULL, |_| Answer::silence());
     let repoint = setup.start().await;
     let headers = [(HeaderName::from_static("grpc-timeout"), HeaderValue::from_static("3S"))].into_iter().collect();
@@ -416,7 +415,7 @@ async fn a_mirror_that_says_nothing_holds_a_pod_up_for_a_third_of_its_time() {
 async fn an_answer_that_never_comes_is_not_waited_for_for_ever() {
     for lost in [STATUS, LIST, PRESENCE, CREATE] {
         let (standin, setup, _directory) = pair();
-        let standin = std::sync::Arc::new(standin);
+        let standin = Arc::new(standin);
         is_called(&standin, "containerd", "v2.1.0");
         says_in_status(&standin, "{}");
         keeps_records(&standin);
@@ -462,7 +461,7 @@ async fn the_record_says_which_target_served_and_none_where_the_old_registry_did
 async fn a_runtime_that_speaks_v1alpha2_alone_is_served_in_that() {
     let old = |path: &str| path.replace("runtime.v1.", "runtime.v1alpha2.");
     let (standin, setup, _directory) = pair();
-    let standin = std::sync::Arc::new(standin);
+    let standin = Arc::new(standin);
     for path in [VERSION, STATUS, LIST, PULL, PRESENCE] {
         standin.answers(path, |_| Answer::refusal(Code::Unimplemented, "unknown service runtime.v1"));
     }

@@ -174,24 +174,10 @@ fn bodies(event: Event) -> Vec<Body> {
     }
 }
 
-const EVENTS: [Event; 11] = [
-    Event::Substituted,
-    Event::FellBack,
-    Event::Failed,
-    Event::Observed,
-    Event::Denied,
-    Event::Intended,
-    Event::Used,
-    Event::SandboxImage,
-    Event::Heartbeat,
-    Event::Started,
-    Event::Stopped,
-];
-
 /// A line of each kind.
 fn lines() -> Vec<String> {
     let mut lines = Vec::new();
-    for event in EVENTS {
+    for event in Event::ALL {
         for (number, body) in bodies(event).into_iter().enumerate() {
             let origin = Origin {
                 node: "n".into(),
@@ -216,7 +202,7 @@ fn every_kind_of_record_is_as_the_schema_says() {
         schema.whole(&schema.0, &record).unwrap_or_else(|error| panic!("{error}\n{line}"));
     }
     let known: Vec<_> = schema.0["properties"]["event"]["enum"].as_array().unwrap().iter().collect();
-    assert_eq!(known, EVENTS.map(Event::as_str));
+    assert_eq!(known, Event::ALL.map(Event::as_str));
 }
 
 #[test]

@@ -351,6 +351,22 @@ impl Counters {
 // === impl Event ===
 
 impl Event {
+    /// All of them.
+    #[cfg(test)]
+    pub const ALL: [Self; 11] = [
+        Self::Substituted,
+        Self::FellBack,
+        Self::Failed,
+        Self::Observed,
+        Self::Denied,
+        Self::Intended,
+        Self::Used,
+        Self::SandboxImage,
+        Self::Heartbeat,
+        Self::Started,
+        Self::Stopped,
+    ];
+
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -118,18 +118,7 @@ fn every_event_says_in_a_sentence_what_happened() {
 #[test]
 fn the_page_for_operators_has_every_message_id_once() {
     const PAGE: &str = include_str!("../../../../docs/audit.md");
-    for event in [
-        Event::Substituted,
-        Event::FellBack,
-        Event::Failed,
-        Event::Observed,
-        Event::Denied,
-        Event::Intended,
-        Event::Used,
-        Event::Heartbeat,
-        Event::Started,
-        Event::Stopped,
-    ] {
+    for event in Event::ALL {
         let row = format!("| `{}` | `{}` |", event.as_str(), message_id(event));
         assert_eq!(PAGE.matches(&row).count(), 1, "{row}");
         assert_eq!(PAGE.matches(message_id(event)).count(), 1, "{row}");
