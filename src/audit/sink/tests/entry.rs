@@ -2,7 +2,7 @@
 
 use super::journal::{Journal, fields, value, values};
 use super::{hand, line, pod, pull, pulled, record, used};
-use crate::audit::record::{Body, Count, Counters, Event, Outcome, Pull, Start, Status};
+use crate::audit::record::{Body, Count, Counters, Event, Outcome, Pull, SandboxImage, SandboxOutcome, Start, Status};
 use crate::audit::sink::entry::{entry, message_id};
 use crate::audit::sink::{Failures, Sinks};
 
@@ -77,6 +77,16 @@ fn every_event_says_in_a_sentence_what_happened() {
         pull.outcome = Some(Outcome::Failed);
         pull.status = Some(Status { code: 5, message: "not found".to_owned() });
     };
+    let sandbox = |outcome, message: Option<&str>| {
+        let body = SandboxImage {
+            rule: "kubernetes".to_owned(),
+            image: "k8s.gcr.io/pause:3.9".to_owned(),
+            substitute: Some("registry.k8s.io/pause:3.9".to_owned()),
+            outcome,
+            message: message.map(str::to_owned),
+        };
+        record(Event::SandboxImage, Body::SandboxImage(Box::new(body)))
+    };
     let count = Count {
         since: jiff::Timestamp::UNIX_EPOCH,
         counters: Counters { substituted: 2, ..Counters::default() },
@@ -101,6 +111,26 @@ fn every_event_says_in_a_sentence_what_happened() {
         (of_pull(Event::Observed, |_| {}), "6", "Looked on at a pull of k8s.gcr.io/pause:3.9, by rule kubernetes"),
         (of_pull(Event::Denied, |_| {}), "5", "Refused to pull k8s.gcr.io/pause:3.9, by rule kubernetes"),
         (of_pull(Event::Intended, |_| {}), "6", "About to pull registry.k8s.io/pause:3.9 for k8s.gcr.io/pause:3.9"),
+        (
+            sandbox(SandboxOutcome::Present, None),
+            "5",
+            "The sandbox image is there by its old name, k8s.gcr.io/pause:3.9",
+        ),
+        (
+            sandbox(SandboxOutcome::Pulled, None),
+            "5",
+            "Gave the sandbox image registry.k8s.io/pause:3.9 its old name, k8s.gcr.io/pause:3.9",
+        ),
+        (
+            sandbox(SandboxOutcome::Failed, Some("not found")),
+            "5",
+            "Could not have the sandbox image k8s.gcr.io/pause:3.9: not found",
+        ),
+        (
+            sandbox(SandboxOutcome::Cannot, Some("change it")),
+            "5",
+            "The runtime pulls its sandbox image k8s.gcr.io/pause:3.9 by itself: change it",
+        ),
         (
             record(Event::Heartbeat, Body::Count(Box::new(count.clone()))),
             "6",
