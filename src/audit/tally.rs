@@ -35,6 +35,11 @@ impl Tally {
         add(&mut self.locked().counters.asked);
     }
 
+    /// When the kubelet called last.
+    pub fn last_call(&self) -> Option<Timestamp> {
+        self.locked().last_call
+    }
+
     /// A record.
     pub fn record(&self, event: Event) {
         let counters = &mut self.locked().counters;
@@ -75,8 +80,10 @@ mod tests {
     fn a_heartbeat_has_what_came_since_the_last_one_and_when_the_kubelet_called_last() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let tally = Tally::new(at(0));
+        assert_eq!(tally.last_call(), None);
         tally.call(at(1));
         tally.call(at(2));
+        assert_eq!(tally.last_call(), Some(at(2)));
         tally.asked();
         for event in [Event::Substituted, Event::Substituted, Event::Denied, Event::Started] {
             tally.record(event);

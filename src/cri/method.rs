@@ -52,6 +52,53 @@ pub const TABLE: &[Method] = &[
     },
 ];
 
+/// Every RPC of CRI, in whatever version, by service: those that are counted by their name.
+pub const RPCS: &[(&str, &[&str])] = &[
+    (
+        RUNTIME_SERVICE,
+        &[
+            "Version",
+            "RunPodSandbox",
+            "StopPodSandbox",
+            "RemovePodSandbox",
+            "PodSandboxStatus",
+            "ListPodSandbox",
+            "CreateContainer",
+            "StartContainer",
+            "StopContainer",
+            "RemoveContainer",
+            "ListContainers",
+            "ContainerStatus",
+            "UpdateContainerResources",
+            "ReopenContainerLog",
+            "ExecSync",
+            "Exec",
+            "Attach",
+            "PortForward",
+            "ContainerStats",
+            "ListContainerStats",
+            "PodSandboxStats",
+            "ListPodSandboxStats",
+            "UpdateRuntimeConfig",
+            "Status",
+            "CheckpointContainer",
+            "GetContainerEvents",
+            "ListMetricDescriptors",
+            "ListPodSandboxMetrics",
+            "RuntimeConfig",
+            "UpdatePodSandboxResources",
+            "StreamPodSandboxes",
+            "StreamContainers",
+            "StreamContainerStats",
+            "StreamPodSandboxStats",
+            "StreamPodSandboxMetrics",
+            "CheckpointPod",
+            "RestorePod",
+        ],
+    ),
+    (IMAGE_SERVICE, &["ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo", "StreamImages"]),
+];
+
 /// The service of pulls and presence.
 pub const IMAGE_SERVICE: &str = "ImageService";
 /// The service of pods and containers.
@@ -128,6 +175,12 @@ impl<'a> Call<'a> {
         self.service == RUNTIME_SERVICE && self.method == "RunPodSandbox"
     }
 
+    /// The RPC's name, if it is one of [`RPCS`].
+    pub fn known(&self) -> Option<&'static str> {
+        let (_, names) = RPCS.iter().find(|(service, _)| *service == self.service)?;
+        names.iter().find(|name| **name == self.method).copied()
+    }
+
     /// The row of [`TABLE`] for this call.
     pub fn row(&self) -> Option<&'static Method> {
         TABLE.iter().find(|row| row.service == self.service && row.name == self.method)
@@ -145,6 +198,45 @@ mod tests {
             let call = Call::parse(&path).unwrap();
             assert_eq!(call.version.as_str(), version);
             assert_eq!(call.row().map(|row| row.purpose), Some(Purpose::Pull));
+        }
+    }
+
+    /// The names of the RPCs of a service, in the order of the file.
+    fn declared(proto: &str) -> Vec<(String, String)> {
+        let word = |line: &str| line.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+        let mut service = String::new();
+        let mut declared = Vec::new();
+        for line in proto.lines().map(str::trim) {
+            if let Some(rest) = line.strip_prefix("service ") {
+                service = word(rest);
+            } else if let Some(rest) = line.strip_prefix("rpc ") {
+                declared.push((service.clone(), word(rest)));
+            }
+        }
+        declared
+    }
+
+    #[test]
+    fn every_rpc_that_we_read_or_make_is_known_by_its_name() {
+        let declared = declared(include_str!("../../proto/runtime/v1.proto"));
+        assert!(declared.len() > 20, "{declared:?}");
+        let of_table = TABLE.iter().map(|row| (row.service.to_owned(), row.name.to_owned()));
+        for (service, name) in declared.into_iter().chain(of_table) {
+            let path = format!("/runtime.v1alpha2.{service}/{name}");
+            assert_eq!(Call::parse(&path).unwrap().known(), Some(name.as_str()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_known_once_and_only_where_it_belongs() {
+        let mut names: Vec<_> = RPCS.iter().flat_map(|(_, names)| *names).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((all, names.len()), (43, 43));
+        for path in ["/runtime.v1.ImageService/Version", "/runtime.v1.RuntimeService/version", "/runtime.v1.X/Version"]
+        {
+            assert_eq!(Call::parse(path).unwrap().known(), None, "{path}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is counted, for who may know: HTTP on a socket of its own, beside the one the kubelet uses.
 
+use super::page::Page;
 use crate::error::Chain;
-use crate::metrics::Metrics;
 use crate::proxy::listener::Listener;
 use crate::runtime::Address;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The pause after a client could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// The form of [`Metrics::encode`].
+/// The form of the page.
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Serves for ever. Without its socket the proxy does as well, so a failure is said and no more.
-pub async fn serve(address: Address, metrics: Metrics) {
+pub async fn serve(address: Address, counted: Page) {
     let listener = match Listener::bind(&address) {
         Ok(listener) => listener,
         Err(error) => {
@@ -36,16 +36,16 @@ pub async fn serve(address: Address, metrics: Metrics) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                let _too_slow = tokio::time::timeout(PATIENCE, answer(stream, &metrics)).await;
+                let _too_slow = tokio::time::timeout(PATIENCE, answer(stream, &counted)).await;
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-async fn answer(stream: UnixStream, metrics: &Metrics) {
+async fn answer(stream: UnixStream, counted: &Page) {
     let service =
-        service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(page(request.uri().path(), metrics)));
+        service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(page(request.uri().path(), counted).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
@@ -55,8 +55,8 @@ async fn answer(stream: UnixStream, metrics: &Metrics) {
     }
 }
 
-fn page(path: &str, metrics: &Metrics) -> Response<String> {
-    let mut response = match (path, metrics.encode()) {
+async fn page(path: &str, counted: &Page) -> Response<String> {
+    let mut response = match (path, counted.text().await) {
         ("/metrics", Ok(text)) => Response::new(text),
         _ => {
             let mut response = Response::new("there is /metrics\n".to_owned());

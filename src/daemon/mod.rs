@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod chronicle;
+pub mod page;
 pub mod sandbox;
 pub mod uses;
 
@@ -12,7 +13,7 @@ use crate::config::Settings;
 use crate::credentials::Store;
 use crate::error::Chain;
 use crate::machine;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::proxy::candidates::Candidates;
 use crate::proxy::connection::{self, Dialers, End};
 use crate::proxy::health::Health;
@@ -22,6 +23,7 @@ use crate::proxy::{Context, DIGESTS, Shared};
 use crate::rules::Position;
 use crate::runtime::{Aliases, Dialer, Endpoint, Peers, Served};
 use chronicle::Chronicle;
+use page::Page;
 use sandbox::Watch;
 use std::io;
 use std::sync::Arc;
@@ -63,9 +65,10 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     let mut reopen = signal(SignalKind::user_defined1())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listener = Listener::bind(&settings.listen)?;
-    let admin = settings.admin.clone();
+    let (admin, audit) = (settings.admin.clone(), settings.audit.file.clone());
     let named = settings.runtime.sandbox_image.clone();
     let Assembled { shared, dialers, writer, chronicle, due, peers, asks } = assemble(settings)?;
+    let page = Page::new(shared.metrics.clone(), Arc::clone(&shared.tally), audit);
     let (tasks, keepers, end) = (TaskTracker::new(), TaskTracker::new(), End::default());
     let (runtime, log, tally) = (Arc::clone(&dialers.runtime), shared.audit.clone(), Arc::clone(&shared.tally));
     keepers.spawn(uses::record(due, runtime, log, tally, end.stop.clone()));
@@ -75,7 +78,7 @@ pub async fn serve(settings: Settings) -> Result<(), Failed> {
     keepers.close();
     tokio::select! {
         () = accept(&listener, &dialers, &shared, &tasks, &end) => {}
-        () = admin::serve(admin, shared.metrics.clone()) => {}
+        () = admin::serve(admin, page) => {}
         () = chronicle.lives() => {}
         () = reopen_at(&mut reopen, &shared.audit) => {}
         () = either(&mut terminate, &mut interrupt) => {}
@@ -136,6 +139,9 @@ fn assemble(settings: Settings) -> io::Result<Assembled> {
     let position = Position::of(&machine::id().unwrap_or_else(|| node.clone()));
     tracing::info!(%listen, %admin, audit = %audit.file.display(), state = %state.display(), node, "Serving");
     let (metrics, clock) = (Metrics::default(), Clock::SYSTEM);
+    metrics.start(clock.now());
+    metrics.runs(&metrics::Config { hash: hash.clone(), source: "files" });
+    page::foresee(&metrics, rules.rules().iter().map(Arc::as_ref));
     let origin = Origin {
         node,
         machine_id: machine::id(),

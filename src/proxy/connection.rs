@@ -3,6 +3,7 @@
 use super::Shared;
 use super::authority::Mended;
 use super::forward::Forward;
+use super::meter::{Meter, Open};
 use super::route::Route;
 use super::status::{contained, rescue};
 use crate::body::Body;
@@ -63,12 +64,14 @@ impl Dialers {
 
 /// Serves `stream` until the client closes it, or until it is to end.
 pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: TaskTracker, end: End) {
+    let _open = Open::one(&shared.metrics.connections);
     // Runtime connections belong to this one: its calls share them, and end with them.
     let stack = Route::new(Forward::new(dialers.legs(&tasks), shared.clone()), &shared);
     let service = service_fn(move |request: Request<Incoming>| {
         let (stack, shared) = (stack.clone(), shared.clone());
         shared.tally.call(shared.clock.now());
-        async move { rescue(contained(stack.oneshot(request.map(Body::from))).await, &shared.metrics) }
+        let meter = Meter::start(&shared.metrics, request.uri().path());
+        async move { meter.follow(rescue(contained(stack.oneshot(request.map(Body::from))).await, &shared.metrics)) }
     });
     let connection = http2::Builder::new(Tracked(tasks))
         .timer(TokioTimer::new())

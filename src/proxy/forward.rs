@@ -18,6 +18,10 @@ pub struct Forward {
     shared: Shared,
 }
 
+/// How long the runtime was waited for: goes with the answer to a call that was relayed.
+#[derive(Debug, Clone, Copy)]
+pub struct Waited(pub Duration);
+
 /// What is left of a deadline for an answer of ours to arrive before the caller stops listening.
 const MARGIN: Duration = Duration::from_millis(100);
 
@@ -25,6 +29,19 @@ impl Forward {
     /// Forwards on `legs`.
     pub const fn new(legs: Legs, shared: Shared) -> Self {
         Self { legs, shared }
+    }
+
+    /// Forwards a call that nobody looks into, and says how long the runtime was waited for.
+    pub fn relay(&self, request: Request<Body>) -> Answering<Response<Body>> {
+        let leg = self.leg(request.uri().path()).clone();
+        let hold = self.hold(&request);
+        Box::pin(async move {
+            let request = outgoing(request);
+            let since = Instant::now();
+            let mut response = leg.send(request, hold).await?;
+            response.extensions_mut().insert(Waited(since.elapsed()));
+            Ok(response.map(Body::from))
+        })
     }
 
     /// `ImageService` of whatever version goes to the image endpoint, and all else, known or not, to the other.

@@ -125,6 +125,7 @@ pub fn is_unreachable(code: Code, message: &str, image: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Moment;
     use crate::rules::Place;
 
     fn target(place: &str) -> Target {
@@ -153,11 +154,21 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
             assert_eq!(order(&health)[0], "a.example", "{pause}");
         }
-        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 7\n"));
+        assert!(
+            metrics
+                .encode(&Moment::default())
+                .unwrap()
+                .contains("repoint_registry_failures{registry=\"a.example\"} 7\n")
+        );
         health.failed(&target("a.example"), &metrics);
         health.reached(&target("a.example"), &metrics);
         assert_eq!(order(&health)[0], "a.example");
-        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 0\n"));
+        assert!(
+            metrics
+                .encode(&Moment::default())
+                .unwrap()
+                .contains("repoint_registry_failures{registry=\"a.example\"} 0\n")
+        );
         health.failed(&target("a.example"), &metrics);
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(order(&health)[0], "a.example");
@@ -169,7 +180,12 @@ mod tests {
         for _ in 0..10 {
             health.failed(&target("a.example"), &metrics);
         }
-        assert!(metrics.encode().unwrap().contains("repoint_registry_failures{registry=\"a.example\"} 1\n"));
+        assert!(
+            metrics
+                .encode(&Moment::default())
+                .unwrap()
+                .contains("repoint_registry_failures{registry=\"a.example\"} 1\n")
+        );
         tokio::time::advance(FIRST_PAUSE).await;
         assert_eq!(order(&health)[0], "a.example");
     }

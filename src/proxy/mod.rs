@@ -9,9 +9,10 @@
 //!    Beside them [`sandbox`], where a call that makes a pod waits for the image that the runtime makes it with.
 //! 3. [`route`]: which of these a call goes through. Most go straight down, unread.
 //! 4. [`status`]: every failure becomes what the caller is to see. Above everything that can fail.
-//! 5. [`connection`]: HTTP/2, by hyper.
-//! 6. [`authority`]: mends the headers of older kubelets. Below hyper, which would refuse them.
-//! 7. [`listener`]: the socket.
+//! 5. [`meter`]: each call is counted. Above the rescue, so that it is counted under the code that the caller is told.
+//! 6. [`connection`]: HTTP/2, by hyper.
+//! 7. [`authority`]: mends the headers of older kubelets. Below hyper, which would refuse them.
+//! 8. [`listener`]: the socket.
 
 pub mod answer;
 pub mod authority;
@@ -22,6 +23,7 @@ pub mod forward;
 pub mod health;
 pub mod listener;
 pub mod message;
+pub mod meter;
 pub mod names;
 pub mod own;
 pub mod pending;

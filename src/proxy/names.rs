@@ -6,6 +6,7 @@ use super::status::is_reset;
 use super::{Answering, Below, Fault, Shared, deadline};
 use crate::body::Body;
 use crate::cri::method::{Call, Method, Purpose};
+use crate::metrics;
 use crate::rewrite::{self, Mention};
 use crate::runtime::Failure;
 use bytes::Bytes;
@@ -95,28 +96,40 @@ impl<S: Below> Asking<S> {
 
     /// `ImageStatus`: the answer for the first name that is there; if none is, the answer for the name as asked.
     async fn ask(self, mention: &Mention, read: Read, message: &Bytes) -> Result<Response<Body>, Fault> {
-        self.shared.tally.asked();
+        let shared = Arc::clone(&self.shared);
+        shared.tally.asked();
+        let looked = self.look(mention, read, message).await;
+        let answer = match looked.as_ref().map(|(name, found)| (name, &found.presence)) {
+            Ok((name, Presence::Present(_))) if *name == mention.image => metrics::Presence::AS_ASKED,
+            Ok((_, Presence::Present(_))) => metrics::Presence::SUBSTITUTE,
+            Ok((_, Presence::Absent)) => metrics::Presence::ABSENT,
+            Ok((_, Presence::Unknown)) | Err(_) => metrics::Presence::UNKNOWN,
+        };
+        shared.metrics.presence.get_or_create(&metrics::Presence { answer }).inc();
+        let (name, found) = looked?;
+        shared.used(mention, &name, &found.presence);
+        Ok(found.response)
+    }
+
+    /// What the runtime says of the first name that is there, or of the last one.
+    async fn look(self, mention: &Mention, read: Read, message: &Bytes) -> Result<(String, Found), Fault> {
         if self.is_its_own_name(mention) {
             let shared = Arc::clone(&self.shared);
             let found = Found::read(self.pass_on(read).await?, &shared).await?;
-            shared.used(mention, &mention.image, &found.presence);
-            return Ok(found.response);
+            return Ok((mention.image.clone(), found));
         }
-        let mut answer = None;
+        let mut last = None;
         for name in self.names(mention) {
             let question = rewrite::renamed(message, [(mention, name.as_str())]).unwrap_or_else(|_| message.clone());
             let found = self.status(question).await?;
-            let last = found.presence != Presence::Absent;
-            if last {
-                self.shared.used(mention, &name, &found.presence);
-            }
-            answer = Some(found.response);
-            if last {
+            let is_absent = found.presence == Presence::Absent;
+            last = Some((name, found));
+            if !is_absent {
                 break;
             }
         }
         // The name as asked is always among those in order.
-        answer.ok_or(Fault::Panic)
+        last.ok_or(Fault::Panic)
     }
 
     /// A call that uses images: under the names they are there, or as named where they are not.

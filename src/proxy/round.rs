@@ -241,7 +241,12 @@ impl<S: Below> Round<S> {
             "late" | "unreachable" => health.failed(target, metrics),
             _ => health.reached(target, metrics),
         }
-        metrics.attempts.get_or_create(&metrics::Attempt { target: target.to_string(), outcome }).inc();
+        let target = target.to_string();
+        if let Some(attempt) = self.pending.attempts().last() {
+            let label = metrics::AttemptTime { target: target.clone() };
+            metrics.times.attempts.get_or_create(&label).observe(attempt.duration.as_secs_f64());
+        }
+        metrics.attempts.get_or_create(&metrics::Attempt { target, outcome }).inc();
     }
 
     /// Whether there is nothing to try after such an answer.

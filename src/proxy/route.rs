@@ -48,7 +48,7 @@ impl Service<Request<Body>> for Route {
         match row.filter(|_| is_protobuf(&request)) {
             Some(row) if row.purpose == Purpose::Pull => self.pull.call(request),
             Some(_) => self.names.call(request),
-            None => self.forward.call(request),
+            None => self.forward.relay(request),
         }
     }
 }
