@@ -30,6 +30,8 @@ mod credentials;
 mod demo;
 // The house stands on its floors.
 mod floors;
+// What is counted adds up.
+mod metrics;
 // What mends the `:authority`, fed with anything that can be generated.
 mod mender;
 // The main job: a real containerd and a real registry, the old one out of reach.

@@ -3,6 +3,7 @@
 //! library does), and the program under test.
 
 pub mod caller;
+pub mod catalogue;
 pub mod echo;
 pub mod grpc;
 pub mod hpack;
@@ -11,6 +12,7 @@ pub mod journal;
 pub mod kubelet;
 pub mod left;
 pub mod log;
+pub mod page;
 pub mod repoint;
 pub mod standin;
 pub mod world;

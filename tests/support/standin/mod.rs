@@ -20,6 +20,7 @@ pub use self::answer::Answer;
 pub use self::images::User;
 pub use self::record::{Seen, State};
 use self::serve::{Running, Shared};
+pub use self::source::Feed;
 
 /// How long anything may take that does happen.
 const LIMIT: Duration = Duration::from_secs(20);
