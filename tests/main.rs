@@ -38,6 +38,8 @@ mod mender;
 mod node;
 // Never the reason a node is down: a runtime that is away, late, dying, back, or there twice.
 mod outage;
+// What is shipped for those who watch: dashboard, alerts, checks, and the page that explains the metrics.
+mod packaging;
 // An image is meant, not a name, also where the runtime answers oddly.
 mod presence;
 // Transparent: what was not to be changed passes through as it is.

@@ -330,8 +330,8 @@ async fn what_is_counted_adds_up_with_the_calls_and_with_the_audit_log() {
     let log = pair.repoint.audit_file();
     assert!(pair.repoint.stop().await.success());
     let text = std::fs::read_to_string(log).unwrap();
-    let last = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let heartbeat = last.filter(|record| record["event"] == "heartbeat").last().unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let heartbeat = records.rev().find(|record| record["event"] == "heartbeat").unwrap();
     assert_eq!(heartbeat["counters"]["calls"], pair.calls, "{heartbeat}");
     assert_eq!(heartbeat["counters"]["asked"], page.count("repoint_presence_answers_total", &[]), "{heartbeat}");
 }

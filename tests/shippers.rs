@@ -1,12 +1,12 @@
 //! The configurations of shippers, as far as they can be tested without the shippers.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use repoint::audit::record::MOST_PODS;
 use repoint::config::check::AUDIT_FILE;
 use serde_json::{Value, json};
+
+use crate::support::yaml;
 
 const PLACE: &str = "/var/lib/repoint-shipper";
 
@@ -20,24 +20,9 @@ fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/shippers").join(name)
 }
 
-/// What the file says. `None` where nobody here reads YAML, which is said; nothing of ours installs one.
+/// What the file says.
 fn read(name: &str) -> Option<Value> {
-    const PROGRAM: &str = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let has_yaml = |python: &&str| {
-        Command::new(python)
-            .args(["-c", "import yaml"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    let Some(python) = ["/usr/bin/python3", "python3"].into_iter().find(|python| has_yaml(python)) else {
-        // Past the capture of a test's output: a test that did not run must not look like one.
-        writeln!(io::stderr(), "skipped, nobody here reads YAML: there is no python3 with yaml").unwrap();
-        return None;
-    };
-    let run = Command::new(python).args(["-c", PROGRAM]).arg(shipped(name)).output().unwrap();
-    assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));
-    Some(serde_json::from_slice(&run.stdout).unwrap())
+    yaml::read(&shipped(name))
 }
 
 #[test]

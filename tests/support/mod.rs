@@ -16,3 +16,4 @@ pub mod page;
 pub mod repoint;
 pub mod standin;
 pub mod world;
+pub mod yaml;
