@@ -2,7 +2,7 @@
 
 use crate::audit::Tally;
 use crate::metrics::{Alias, Attempt, AttemptTime, Denied, Metrics, Moment, Observed, RegistryFailures, Substitution};
-use crate::rules::{Action, Rollout, Rule};
+use crate::rules::{Action, Rollout, Rule, Target};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,42 +61,42 @@ fn room(file: &Path) -> Option<u64> {
 
 /// Has what these rules may count begin at 0: a failure that comes into being at 1 is no increase to those who watch.
 pub fn foresee<'a>(metrics: &Metrics, rules: impl IntoIterator<Item = &'a Rule>) {
-    for Rule { name, action, rollout, targets, .. } in rules {
-        let rule = || name.clone();
-        if *action == Action::Rewrite {
+    for rule in rules {
+        let name = || rule.name.clone();
+        if rule.action == Action::Rewrite {
             for outcome in Substitution::OUTCOMES {
-                let _from_0 = metrics.substitutions.get_or_create(&Substitution { rule: rule(), outcome });
+                let _from_0 = metrics.substitutions.get_or_create(&Substitution { rule: name(), outcome });
             }
             for outcome in Alias::OUTCOMES {
-                let _from_0 = metrics.aliases.get_or_create(&Alias { rule: rule(), outcome });
+                let _from_0 = metrics.aliases.get_or_create(&Alias { rule: name(), outcome });
             }
+            rule.targets.iter().for_each(|target| foresee_target(metrics, target));
         }
-        if *action == Action::Observe || *rollout != Rollout::FULL {
+        if rule.action == Action::Observe || rule.rollout != Rollout::FULL {
             for outcome in Observed::OUTCOMES {
-                let _from_0 = metrics.observed.get_or_create(&Observed { rule: rule(), outcome });
+                let _from_0 = metrics.observed.get_or_create(&Observed { rule: name(), outcome });
             }
         }
-        if *action == Action::Deny {
-            let _from_0 = metrics.denied.get_or_create(&Denied { rule: rule() });
-            // Nobody is asked.
-            continue;
-        }
-        for target in targets {
-            let registry = target.place.registry().to_owned();
-            let _from_0 = metrics.registry_failures.get_or_create(&RegistryFailures { registry });
-            let target = target.to_string();
-            for outcome in Attempt::OUTCOMES {
-                let _from_0 = metrics.attempts.get_or_create(&Attempt { target: target.clone(), outcome });
-            }
-            let _from_0 = metrics.times.attempts.get_or_create(&AttemptTime { target });
+        if rule.action == Action::Deny {
+            let _from_0 = metrics.denied.get_or_create(&Denied { rule: name() });
         }
     }
+}
+
+fn foresee_target(metrics: &Metrics, target: &Target) {
+    let registry = target.place.registry().to_owned();
+    let _from_0 = metrics.registry_failures.get_or_create(&RegistryFailures { registry });
+    let name = || target.to_string();
+    for outcome in Attempt::OUTCOMES {
+        let _from_0 = metrics.attempts.get_or_create(&Attempt { target: name(), outcome });
+    }
+    let _from_0 = metrics.times.attempts.get_or_create(&AttemptTime { target: name() });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Pattern, Place, Target, builtin};
+    use crate::rules::{Pattern, Place, builtin};
 
     fn page(audit: &Path) -> Page {
         Page::new(Metrics::default(), Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH)), audit.to_owned())
@@ -142,7 +142,7 @@ mod tests {
                 ][..],
                 "observed_total",
             ),
-            (Action::Observe, &["observed_total{rule=\"moved\",outcome=\"failed\"}"], "substitutions_total"),
+            (Action::Observe, &["observed_total{rule=\"moved\",outcome=\"failed\"}"], "attempts_total"),
             (Action::Deny, &["denied_total{rule=\"moved\"}"], "attempts_total"),
         ] {
             let metrics = Metrics::default();
