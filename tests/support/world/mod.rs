@@ -15,7 +15,6 @@ mod registry;
 mod witness;
 
 use std::fs;
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -69,9 +68,7 @@ impl World {
     /// The same with another pause image in the runtime's configuration.
     pub async fn start_with_sandbox_image(sandbox_image: &str) -> Option<Self> {
         if let Err(missing) = Self::available() {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "no world: {missing}");
-            // Past the capture of a test's output: a test that did not run must not look like one.
-            writeln!(io::stderr(), "skipped, no world can be made here: {missing}").unwrap();
+            missing.skip("no world");
             return None;
         }
 
