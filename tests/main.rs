@@ -22,6 +22,8 @@ mod audit;
 mod authority;
 // The commands that look at the configuration.
 mod config;
+// Confined as its unit confines it, it does all the same what it is there for.
+mod confined;
 // What the audit log says besides pulls.
 mod chronicle;
 // Whose credentials a registry is shown.
@@ -64,5 +66,7 @@ mod startup;
 mod tail;
 // Rules explained, and said in others' words.
 mod translate;
+// What a host receives: systemd understands it, and every restriction has its reason.
+mod units;
 // The private node that the end-to-end tests run on is itself tested.
 mod world;

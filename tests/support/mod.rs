@@ -1,9 +1,10 @@
 //! The words that the tests are written in: a private node with a real runtime, a runtime that does what no real one can
 //! be made to do, clients (one that is a kubelet, one that sees what is on the wire, one that speaks HTTP/2 as no
-//! library does), and the program under test.
+//! library does), and the program under test, free or confined as its unit confines it.
 
 pub mod caller;
 pub mod catalogue;
+pub mod confined;
 pub mod echo;
 pub mod grpc;
 pub mod hpack;
@@ -15,5 +16,6 @@ pub mod log;
 pub mod page;
 pub mod repoint;
 pub mod standin;
+pub mod unit;
 pub mod world;
 pub mod yaml;

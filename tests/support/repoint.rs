@@ -167,7 +167,7 @@ impl Setup {
 }
 
 /// The binary. cargo tells tests where it is; to an example, which is one more directory down, it does not.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     match option_env!("CARGO_BIN_EXE_repoint") {
         Some(path) => path.into(),
         None => {
@@ -217,7 +217,7 @@ impl Repoint {
     /// One whose files are in `directory`, in front of no runtime yet.
     pub fn in_directory(directory: &Path) -> Setup {
         Setup {
-            directory: directory.join("repoint"),
+            directory: Self::directory_in(directory),
             settings: String::new(),
             audit: String::new(),
             tables: String::new(),
@@ -227,6 +227,11 @@ impl Repoint {
             environment: Vec::new(),
             stdout: Stdio::null(),
         }
+    }
+
+    /// Where one of those has its files.
+    pub fn directory_in(directory: &Path) -> PathBuf {
+        directory.join("repoint")
     }
 
     /// One in front of `runtime`.
