@@ -15,7 +15,7 @@
 //!
 //! | floor | modules | |
 //! |--:|---|---|
-//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`output`], [`clock`], [`machine`], [`metrics`] | what knows nothing of the rest |
+//! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`output`], [`clock`], [`machine`], [`whole`], [`metrics`] | what knows nothing of the rest |
 //! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
 //! | 2 | [`rewrite`], [`audit`], [`credentials`] | the two together: new bytes, records, and what a target asks for |
 //! | 3 | [`runtime`] | the far side |
@@ -50,4 +50,5 @@ pub mod reference;
 pub mod rewrite;
 pub mod rules;
 pub mod runtime;
+pub mod whole;
 pub mod wire;

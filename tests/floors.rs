@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. A new top-level module gets its floor here.
 const FLOORS: &[&[&str]] = &[
-    &["args", "body", "clock", "error", "exit", "machine", "metrics", "output", "reference", "wire"],
+    &["args", "body", "clock", "error", "exit", "machine", "metrics", "output", "reference", "whole", "wire"],
     &["cri", "rules"],
     &["audit", "credentials", "rewrite"],
     &["runtime"],

@@ -137,25 +137,6 @@ fn the_socket_is_never_wider_than_that_whatever_the_umask() {
     }
 }
 
-#[tokio::test]
-async fn a_configuration_that_is_wrong_is_told_with_its_place_before_anything_is_made() {
-    for (settings, expected) in [
-        ("lissen = \"/run/x.sock\"", "/repoint.toml:3:1: `lissen`: there is no such key; did you mean `listen`?"),
-        (
-            "runtime_wait = 5",
-            "/repoint.toml:3:16: `runtime_wait`: expected a time such as \"5s\" or \"500ms\", found the integer 5; did you mean \"5s\"?",
-        ),
-        ("runtime_wait = \"5\"", "/repoint.toml:3:16: `runtime_wait`: expected a time such as \"5s\""),
-        ("runtime_wait = ", "/repoint.toml:3:16: "),
-    ] {
-        let (directory, setup) = place();
-        let said = refused(setup.settings(settings), 3);
-        assert!(said.contains(expected), "{said}");
-        assert!(!socket(&directory).exists());
-        assert!(!directory.path().join("repoint/audit.jsonl").exists());
-    }
-}
-
 #[test]
 fn a_configuration_that_cannot_be_read_is_told_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
@@ -166,7 +147,7 @@ fn a_configuration_that_cannot_be_read_is_told_with_the_reason() {
         (directory.path().to_owned(), "Is a directory"),
         (binary, "valid UTF-8"),
     ] {
-        let ended = run(&["serve", "--config", file.to_str().unwrap()], "");
+        let ended = run(&["config", "check", file.to_str().unwrap()], "");
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""), "{ended:?}");
         let said = ended.stderr;
         assert!(
@@ -174,13 +155,6 @@ fn a_configuration_that_cannot_be_read_is_told_with_the_reason() {
             "{said}"
         );
     }
-}
-
-#[test]
-fn a_configuration_may_come_from_standard_input() {
-    let ended = run(&["serve", "--config", "/dev/stdin"], "lissen = \"/run/x.sock\"");
-    assert_eq!(ended.code, Some(3), "{ended:?}");
-    assert!(ended.stderr.contains("/dev/stdin:1:1: `lissen`"), "{ended:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Every kind of record is as `docs/audit.schema.json` says, and the schema knows all of it.
 
 use super::record::{
-    Attempt, Body, Count, Counters, Event, MOST_PODS, Origin, Outcome, PodRecord, Pull, Record, Start,
+    Attempt, Body, Count, Counters, Event, MOST_PODS, Origin, Outcome, Override, PodRecord, Pull, Record, Reload,
+    ReloadOutcome, Start, Switch,
 };
 use super::record::{SandboxImage, SandboxOutcome, Status, Use};
 use crate::cri::Pod;
@@ -170,7 +171,27 @@ fn bodies(event: Event) -> Vec<Body> {
         Event::Used => vec![used(true), used(false)],
         Event::SandboxImage => vec![sandbox(true), sandbox(false)],
         Event::Heartbeat | Event::Stopped => vec![count(None), count(Some(Timestamp::UNIX_EPOCH))],
-        Event::Started => vec![Body::Start(Start { rules: 1, repaired: 0 })],
+        Event::Started => {
+            let start = |configuration, message: Option<&str>| {
+                let message = message.map(str::to_owned);
+                Body::Start(Box::new(Start { rules: 1, configuration, message, repaired: 0 }))
+            };
+            vec![start("files", None), start("last_good", Some("wrong")), start("none", Some("wrong"))]
+        }
+        Event::Reloaded => {
+            let reload = |outcome, message: Option<&str>| {
+                Body::Reload(Box::new(Reload { outcome, rules: 1, message: message.map(str::to_owned) }))
+            };
+            vec![reload(ReloadOutcome::Loaded, None), reload(ReloadOutcome::Refused, Some("wrong"))]
+        }
+        Event::Overridden => {
+            let one = |instead: Option<&'static str>, uid| {
+                let until = instead.map(|_| Timestamp::UNIX_EPOCH);
+                Body::Override(Box::new(Override { rule: "r".into(), instead, until, uid }))
+            };
+            vec![one(Some("original"), Some(0)), one(Some("observe"), Some(0)), one(None, None)]
+        }
+        Event::Disabled | Event::Enabled => vec![Body::Switch(Box::new(Switch { file: "/x".into() }))],
     }
 }
 

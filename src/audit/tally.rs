@@ -12,6 +12,8 @@ pub struct Tally(Mutex<Now>);
 struct Now {
     since: Timestamp,
     counters: Counters,
+    /// Up to the last heartbeat, since the beginning.
+    before: Counters,
     /// Up to the last heartbeat.
     lost: u64,
     last_call: Option<Timestamp>,
@@ -20,7 +22,7 @@ struct Now {
 impl Tally {
     /// Counts from `since` on.
     pub const fn new(since: Timestamp) -> Self {
-        Self(Mutex::new(Now { since, counters: Counters::ZERO, lost: 0, last_call: None }))
+        Self(Mutex::new(Now { since, counters: Counters::ZERO, before: Counters::ZERO, lost: 0, last_call: None }))
     }
 
     /// A call of the kubelet's, at `now`.
@@ -50,7 +52,15 @@ impl Tally {
             Event::Observed => add(&mut counters.observed),
             Event::Denied => add(&mut counters.denied),
             Event::Used => add(&mut counters.used),
-            Event::Intended | Event::SandboxImage | Event::Heartbeat | Event::Started | Event::Stopped => {}
+            Event::Intended
+            | Event::SandboxImage
+            | Event::Heartbeat
+            | Event::Started
+            | Event::Stopped
+            | Event::Reloaded
+            | Event::Overridden
+            | Event::Disabled
+            | Event::Enabled => {}
         }
     }
 
@@ -59,8 +69,15 @@ impl Tally {
         let mut tally = self.locked();
         let before = std::mem::replace(&mut tally.lost, lost);
         let counters = Counters { lost: lost.saturating_sub(before), ..std::mem::take(&mut tally.counters) };
+        tally.before = tally.before.plus(counters);
         let since = std::mem::replace(&mut tally.since, now);
         Count { since, counters, last_call: tally.last_call }
+    }
+
+    /// All of it since the beginning, but for what was lost since the last heartbeat; and when the kubelet called last.
+    pub fn totals(&self) -> (Counters, Option<Timestamp>) {
+        let tally = self.locked();
+        (tally.before.plus(tally.counters), tally.last_call)
     }
 
     fn locked(&self) -> MutexGuard<'_, Now> {
@@ -93,5 +110,8 @@ mod tests {
         assert_eq!((count.since, count.counters, count.last_call), (at(0), expected, Some(at(2))));
         let count = tally.take(at(20), 1);
         assert_eq!((count.since, count.counters, count.last_call), (at(10), Counters::ZERO, Some(at(2))));
+        tally.record(Event::Failed);
+        let expected = Counters { failed: 1, ..expected };
+        assert_eq!(tally.totals(), (expected, Some(at(2))));
     }
 }

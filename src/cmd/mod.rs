@@ -29,7 +29,7 @@ impl Failure {
 /// Does what the command line says. An error is printed once, here.
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
-        Command::Serve(options) => serve::run(&options),
+        Command::Serve(options) => serve::run(options),
         Command::Explain(options) => explain::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Tail(options) => tail::run(&options),

@@ -1,6 +1,7 @@
 //! Every key, once: what the reader takes, what a misspelt key is compared with, and what `config schema` describes.
 
 use super::kind::Kind;
+use crate::proxy::access::Service;
 use crate::rules::{Action, OnFailure, builtin};
 use crate::runtime::Keep;
 
@@ -57,6 +58,9 @@ pub const MOST_LABELS: usize = 32;
 /// So many bytes the name of a label, and its value, may have at most.
 pub const LONGEST_LABEL: (usize, usize) = (63, 256);
 
+/// The number of no user: all bits set says that there is none.
+pub const LARGEST_ID: usize = (u32::MAX - 1) as usize;
+
 /// The keys of a source that are about a provider, and about nothing else.
 pub const OF_PROVIDERS: [&str; 3] = ["args", "env", "cache"];
 
@@ -80,7 +84,13 @@ pub const TOP: Table = Table {
             name: "admin",
             kind: Kind::Socket,
             unsaid: Unsaid::Unset("admin.sock, beside `listen`"),
-            about: "The socket for metrics.",
+            about: "The socket for metrics, status and overrides.",
+        },
+        Key {
+            name: "metrics_tcp",
+            kind: Kind::Tcp,
+            unsaid: Unsaid::Unset("metrics on the socket alone"),
+            about: "An address on which metrics can be had over TCP as well, by everybody who reaches it.",
         },
         Key {
             name: "runtime",
@@ -131,6 +141,12 @@ pub const TOP: Table = Table {
             about: "The directory for what has to outlive a restart.",
         },
         Key {
+            name: "reload_on_change",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether the configuration is read again when its files change, and not at SIGHUP alone.",
+        },
+        Key {
             name: "builtin_rules",
             kind: Kind::List(&Kind::Alias),
             unsaid: Unsaid::Default("[\"k8s.gcr.io\"]"),
@@ -141,6 +157,18 @@ pub const TOP: Table = Table {
             kind: Kind::Table(&AUDIT),
             unsaid: Unsaid::Unset("the defaults of its keys"),
             about: "The audit log.",
+        },
+        Key {
+            name: "access",
+            kind: Kind::Table(&ACCESS),
+            unsaid: Unsaid::Unset("the defaults of its keys"),
+            about: "Who may call, and what.",
+        },
+        Key {
+            name: "drain",
+            kind: Kind::Table(&DRAIN),
+            unsaid: Unsaid::Unset("the defaults of its keys"),
+            about: "How long calls under way may take to end when the service stops.",
         },
         Key {
             name: "labels",
@@ -221,6 +249,76 @@ pub const AUDIT: Table = Table {
             kind: Kind::Truth,
             unsaid: Unsaid::Default("false"),
             about: "Whether they go to standard output as well, as in the file.",
+        },
+    ],
+};
+
+/// `[access]`.
+pub const ACCESS: Table = Table {
+    at: "in `[access]`",
+    one_of: NOTHING,
+    keys: &[
+        Key {
+            name: "owner",
+            kind: Kind::Account,
+            unsaid: Unsaid::Unset("the user that repoint runs as"),
+            about: "The user that the socket belongs to.",
+        },
+        Key {
+            name: "group",
+            kind: Kind::Account,
+            unsaid: Unsaid::Unset("the group that repoint runs as"),
+            about: "The group that the socket belongs to.",
+        },
+        Key {
+            name: "mode",
+            kind: Kind::Mode,
+            unsaid: Unsaid::Default("\"0660\""),
+            about: "The mode of the socket: who may connect.",
+        },
+        Key {
+            name: "allow_wider_access",
+            kind: Kind::Truth,
+            unsaid: Unsaid::Default("false"),
+            about: "Whether others may connect than to the runtime's own socket.",
+        },
+        Key {
+            name: "allow_uids",
+            kind: Kind::List(&Kind::Number(0, LARGEST_ID)),
+            unsaid: Unsaid::Default("[]"),
+            about: "The users whose calls are taken, besides root, who could ask the runtime itself; with `allow_gids` empty as well, all who may connect.",
+        },
+        Key {
+            name: "allow_gids",
+            kind: Kind::List(&Kind::Number(0, LARGEST_ID)),
+            unsaid: Unsaid::Default("[]"),
+            about: "The groups whose calls are taken: those that programs run as, not those that their users are in besides.",
+        },
+        Key {
+            name: "services",
+            kind: Kind::List(&Kind::Choice(SERVICES)),
+            unsaid: Unsaid::Default("[\"image\", \"runtime\"]"),
+            about: "What can be called: `image` alone for nodes where only the image endpoint leads here, so that no `exec` and no pod's environment passes through.",
+        },
+    ],
+};
+
+/// `[drain]`.
+pub const DRAIN: Table = Table {
+    at: "in `[drain]`",
+    one_of: NOTHING,
+    keys: &[
+        Key {
+            name: "calls",
+            kind: Kind::Wait,
+            unsaid: Unsaid::Default("\"10s\""),
+            about: "How long most calls may take.",
+        },
+        Key {
+            name: "long_calls",
+            kind: Kind::Wait,
+            unsaid: Unsaid::Default("\"2m\""),
+            about: "How long `PullImage`, `RunPodSandbox`, `ExecSync` and `StopContainer` may take. The unit's `TimeoutStopSec=` has to be longer.",
         },
     ],
 };
@@ -372,9 +470,10 @@ pub const TARGET: Table = Table {
 };
 
 /// All tables.
-pub const TABLES: [&Table; 5] = [&TOP, &AUDIT, &RULE, &CREDENTIALS, &TARGET];
+pub const TABLES: [&Table; 7] = [&TOP, &AUDIT, &ACCESS, &DRAIN, &RULE, &CREDENTIALS, &TARGET];
 
 const ACTIONS: &[&str] = &[Action::Rewrite.as_str(), Action::Observe.as_str(), Action::Deny.as_str()];
+const SERVICES: &[&str] = &[Service::Image.as_str(), Service::Runtime.as_str()];
 const KEEP_NAMES: &[&str] = &[Keep::Auto.as_str(), Keep::Always.as_str(), Keep::Never.as_str()];
 const ON_FAILURE: &[&str] = &[OnFailure::Fail.as_str(), OnFailure::Original.as_str()];
 

@@ -14,6 +14,12 @@ pub enum Kind {
     FileName,
     /// A unix socket.
     Socket,
+    /// An address and a port.
+    Tcp,
+    /// A user or a group.
+    Account,
+    /// The mode of a file.
+    Mode,
     /// An absolute path.
     Path,
     /// A time, none at all too.
@@ -66,6 +72,9 @@ impl Kind {
             Self::Name => "a string that is not empty".to_owned(),
             Self::FileName => "the name of a credential, such as \"harbor\"".to_owned(),
             Self::Socket => "a unix socket, such as \"unix:///run/containerd/containerd.sock\"".to_owned(),
+            Self::Tcp => "an address and a port, such as \"127.0.0.1:9469\"".to_owned(),
+            Self::Account => "a name such as \"kube\", or a number".to_owned(),
+            Self::Mode => "a mode in octal digits, such as \"0660\"".to_owned(),
             Self::Path => "an absolute path".to_owned(),
             Self::Wait => "a time such as \"5s\" or \"500ms\"".to_owned(),
             Self::Time => "a time such as \"10s\" or \"2m\", longer than none".to_owned(),
@@ -95,17 +104,20 @@ impl Kind {
             Self::Alias | Self::Pattern => "\"k8s.gcr.io\"",
             Self::Namespace => "\"team-*\"",
             Self::Location | Self::Target(_) => "\"mirror.example.com/k8s\"",
+            Self::Number(..) => "0",
+            Self::Choice(_) => "\"image\"",
             Self::Text | Self::Name => "\"one\", \"two\"",
             Self::FileName
             | Self::Socket
+            | Self::Tcp
+            | Self::Account
+            | Self::Mode
             | Self::Path
             | Self::Wait
             | Self::Time
-            | Self::Number(..)
             | Self::Truth
             | Self::Percent
             | Self::Moment
-            | Self::Choice(_)
             | Self::Image
             | Self::List(_)
             | Self::Variables

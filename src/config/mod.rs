@@ -9,10 +9,14 @@
 //! What is wrong is collected on the way, in all files and at all gates, and told at once ([`Mistakes`]). [`show`] writes
 //! what holds as a file that says the same; [`schema`] describes the keys to editors. [`export`] says the rules in others'
 //! words, and [`import`] reads these.
+//!
+//! What a service stands on where the files are wrong, and what may take its place while it runs, is for [`standing`] to say;
+//! [`kept`] has the last configuration that was good.
 
 pub mod check;
 pub mod export;
 pub mod import;
+pub mod kept;
 pub mod keys;
 pub mod kind;
 pub mod mistake;
@@ -24,12 +28,16 @@ pub mod said;
 pub mod schema;
 pub mod show;
 pub mod source;
+pub mod standing;
+mod trust;
 mod value;
 
 pub use check::{Settings, settings, warnings};
+pub use kept::Kept;
 pub use mistake::{Mistake, Mistakes};
 pub use place::{Place, Placed};
 pub use source::{Source, load};
+pub use standing::{Footing, Refused, Standing, propose, stand};
 
 #[cfg(test)]
 mod tests;

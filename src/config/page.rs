@@ -16,6 +16,8 @@ pub(super) struct Page {
     built_in: Option<String>,
     /// Whether only what is said is of interest, and not where.
     is_bare: bool,
+    /// On such a page, the header of a table in which nothing is said yet: keys that are new change no hash.
+    header: Option<String>,
 }
 
 // === impl Page ===
@@ -35,6 +37,9 @@ impl Page {
     pub(super) fn say<T>(&mut self, key: &str, value: Option<String>, said: Option<&Placed<T>>) {
         if self.is_bare {
             if let (Some(value), Some(_)) = (value, said) {
+                if let Some(header) = self.header.take() {
+                    self.line(&header);
+                }
                 self.line(&format!("{key} = {value}"));
             }
             return;
@@ -58,10 +63,13 @@ impl Page {
     /// Begins a table.
     pub(super) fn table(&mut self, header: &str, keys: &'static Table, place: Option<&Place>) {
         self.keys = keys;
+        if self.is_bare {
+            self.header = Some(header.to_owned());
+            return;
+        }
         if self.built_in.is_none() {
             self.text.push('\n');
         }
-        let place = place.filter(|_| !self.is_bare);
         let origin = place.map(|place| format!(" # {}", Plain(&place.to_line()))).unwrap_or_default();
         self.line(&format!("{header}{origin}"));
     }
@@ -91,7 +99,7 @@ impl Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { text: String::new(), keys: &keys::TOP, built_in: None, is_bare: false }
+        Self { text: String::new(), keys: &keys::TOP, built_in: None, is_bare: false, header: None }
     }
 }
 

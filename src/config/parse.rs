@@ -5,8 +5,11 @@ use super::kind::Kind;
 use super::mistake::Mistake;
 use super::place::{File, Placed};
 use super::reader::{Fields, Raw, Reader, segment};
-use super::said::{Said, SaidAudit, SaidCredentials, SaidLabel, SaidRule, SaidTarget, Variables};
+use super::said::{
+    Said, SaidAccess, SaidAudit, SaidCredentials, SaidDrain, SaidLabel, SaidRule, SaidTarget, Variables,
+};
 use super::value;
+use crate::proxy::access::Service;
 use crate::rules::Credentials;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -89,6 +92,7 @@ fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {
     Said {
         listen: reader.one(top, "listen", value::socket),
         admin: reader.one(top, "admin", value::socket),
+        metrics_tcp: reader.one(top, "metrics_tcp", value::tcp),
         runtime: reader.one(top, "runtime", value::socket),
         image_endpoint: reader.one(top, "image_endpoint", value::socket),
         keep_original_name: reader.one(top, "keep_original_name", value::keep_original_name),
@@ -97,8 +101,11 @@ fn top<'a>(reader: &mut Reader<'a>, table: &'a DeTable<'a>) -> Said {
         runtime_wait: reader.one(top, "runtime_wait", value::wait),
         message_limit_bytes: reader.one(top, "message_limit_bytes", value::limit),
         state: reader.one(top, "state", value::path),
+        reload_on_change: reader.one(top, "reload_on_change", value::truth),
         builtin_rules: reader.many(top, "builtin_rules", value::alias),
         audit: audit(reader, top),
+        access: access(reader, top),
+        drain: drain(reader, top),
         labels: labels(reader, top),
         credentials: all_credentials(reader, top),
         rules,
@@ -119,6 +126,35 @@ fn audit<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> SaidAudit {
         compress: reader.one(audit, "compress", value::truth),
         journald: reader.one(audit, "journald", value::truth),
         stdout: reader.one(audit, "stdout", value::truth),
+    }
+}
+
+fn access<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> SaidAccess {
+    let Some((table, span)) = reader.table(top, "access") else { return SaidAccess::default() };
+    let access = &reader.fields("access", &keys::ACCESS, table, &span);
+    let services = reader.many(access, "services", value::service);
+    if let Some((_, raw)) = access.get("services")
+        && services.as_ref().is_some_and(|said| said.value.iter().all(|one| one.value != Service::Image))
+    {
+        reader.wrong(&raw.span(), access.key("services"), "image calls are what repoint is for: add \"image\"");
+    }
+    SaidAccess {
+        owner: reader.one(access, "owner", value::account),
+        group: reader.one(access, "group", value::account),
+        mode: reader.one(access, "mode", value::mode),
+        allow_wider_access: reader.one(access, "allow_wider_access", value::truth),
+        allow_uids: reader.many(access, "allow_uids", value::id),
+        allow_gids: reader.many(access, "allow_gids", value::id),
+        services,
+    }
+}
+
+fn drain<'a>(reader: &mut Reader<'a>, top: &Fields<'a>) -> SaidDrain {
+    let Some((table, span)) = reader.table(top, "drain") else { return SaidDrain::default() };
+    let drain = &reader.fields("drain", &keys::DRAIN, table, &span);
+    SaidDrain {
+        calls: reader.one(drain, "calls", value::wait),
+        long_calls: reader.one(drain, "long_calls", value::wait),
     }
 }
 

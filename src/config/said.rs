@@ -1,10 +1,12 @@
 //! What files say, each value with its place.
 
 use super::place::{Place, Placed};
+use crate::proxy::access::{Account, Service};
 use crate::rules::{self, Action, Glob, OnFailure, Pattern, Percent};
 use crate::runtime::{Address, Keep};
 use jiff::Timestamp;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ pub type List<T> = Placed<Vec<Placed<T>>>;
 pub struct Said {
     pub listen: Option<Placed<Address>>,
     pub admin: Option<Placed<Address>>,
+    pub metrics_tcp: Option<Placed<SocketAddr>>,
     pub runtime: Option<Placed<Address>>,
     pub image_endpoint: Option<Placed<Address>>,
     pub keep_original_name: Option<Placed<Keep>>,
@@ -25,8 +28,11 @@ pub struct Said {
     pub runtime_wait: Option<Placed<Duration>>,
     pub message_limit_bytes: Option<Placed<usize>>,
     pub state: Option<Placed<PathBuf>>,
+    pub reload_on_change: Option<Placed<bool>>,
     pub builtin_rules: Option<List<String>>,
     pub audit: SaidAudit,
+    pub access: SaidAccess,
+    pub drain: SaidDrain,
     pub labels: Vec<SaidLabel>,
     pub credentials: Vec<SaidCredentials>,
     pub rules: Vec<SaidRule>,
@@ -47,6 +53,27 @@ pub struct SaidAudit {
     pub compress: Option<Placed<bool>>,
     pub journald: Option<Placed<bool>>,
     pub stdout: Option<Placed<bool>>,
+}
+
+/// `[access]`.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct SaidAccess {
+    pub owner: Option<Placed<Account>>,
+    pub group: Option<Placed<Account>>,
+    pub mode: Option<Placed<u32>>,
+    pub allow_wider_access: Option<Placed<bool>>,
+    pub allow_uids: Option<List<u32>>,
+    pub allow_gids: Option<List<u32>>,
+    pub services: Option<List<Service>>,
+}
+
+/// `[drain]`.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the table of keys explains them")]
+pub struct SaidDrain {
+    pub calls: Option<Placed<Duration>>,
+    pub long_calls: Option<Placed<Duration>>,
 }
 
 /// One of `[labels]`.
@@ -117,6 +144,7 @@ impl Said {
         let Self {
             listen,
             admin,
+            metrics_tcp,
             runtime,
             image_endpoint,
             keep_original_name,
@@ -125,8 +153,11 @@ impl Said {
             runtime_wait,
             message_limit_bytes,
             state,
+            reload_on_change,
             builtin_rules,
             audit,
+            access,
+            drain,
             labels,
             credentials,
             rules,
@@ -134,6 +165,7 @@ impl Said {
         } = later;
         replace(&mut self.listen, listen);
         replace(&mut self.admin, admin);
+        replace(&mut self.metrics_tcp, metrics_tcp);
         replace(&mut self.runtime, runtime);
         replace(&mut self.image_endpoint, image_endpoint);
         replace(&mut self.keep_original_name, keep_original_name);
@@ -142,8 +174,11 @@ impl Said {
         replace(&mut self.runtime_wait, runtime_wait);
         replace(&mut self.message_limit_bytes, message_limit_bytes);
         replace(&mut self.state, state);
+        replace(&mut self.reload_on_change, reload_on_change);
         replace(&mut self.builtin_rules, builtin_rules);
         self.audit.add(audit);
+        self.access.add(access);
+        self.drain.add(drain);
         replace_by_name(&mut self.labels, labels, |label| &label.name.value);
         replace_by_name(&mut self.credentials, credentials, |source| &source.name.value);
         replace_by_name(&mut self.rules, rules, |rule| &rule.name.value);
@@ -165,6 +200,31 @@ impl SaidAudit {
         replace(&mut self.compress, compress);
         replace(&mut self.journald, journald);
         replace(&mut self.stdout, stdout);
+    }
+}
+
+// === impl SaidAccess ===
+
+impl SaidAccess {
+    fn add(&mut self, later: Self) {
+        let Self { owner, group, mode, allow_wider_access, allow_uids, allow_gids, services } = later;
+        replace(&mut self.owner, owner);
+        replace(&mut self.group, group);
+        replace(&mut self.mode, mode);
+        replace(&mut self.allow_wider_access, allow_wider_access);
+        replace(&mut self.allow_uids, allow_uids);
+        replace(&mut self.allow_gids, allow_gids);
+        replace(&mut self.services, services);
+    }
+}
+
+// === impl SaidDrain ===
+
+impl SaidDrain {
+    fn add(&mut self, later: Self) {
+        let Self { calls, long_calls } = later;
+        replace(&mut self.calls, calls);
+        replace(&mut self.long_calls, long_calls);
     }
 }
 

@@ -55,6 +55,12 @@ fn kind(kind: Kind) -> Map<String, Value> {
         Kind::Name => json!({ "type": "string", "minLength": 1 }),
         Kind::FileName => json!({ "type": "string", "pattern": "^[^/]+$", "not": { "enum": [".", ".."] } }),
         Kind::Socket => json!({ "type": "string", "pattern": "^(unix://)?/" }),
+        Kind::Tcp => json!({ "type": "string", "pattern": "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$" }),
+        Kind::Account => json!({ "oneOf": [
+            { "type": "string", "minLength": 1 },
+            { "type": "integer", "minimum": 0, "maximum": keys::LARGEST_ID },
+        ] }),
+        Kind::Mode => json!({ "type": "string", "pattern": "^0?[0-7]{3}$" }),
         Kind::Path => json!({ "type": "string", "pattern": "^/" }),
         Kind::Wait => json!({ "type": "string", "pattern": TIME, "examples": TIMES }),
         Kind::Time => json!({ "type": "string", "pattern": TIME, "not": { "pattern": NO_TIME }, "examples": TIMES }),

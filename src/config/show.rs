@@ -7,10 +7,12 @@ use super::keys;
 use super::page::{Page, list, string, text, time};
 use super::place::Placed;
 use super::reader::segment;
-use super::said::{SaidAudit, SaidCredentials, SaidRule};
+use super::said::{SaidAccess, SaidAudit, SaidCredentials, SaidDrain, SaidRule};
 use super::source::Source;
 use crate::audit::{Rotation, Settings as Audit};
 use crate::credentials::Source as Credential;
+use crate::proxy::access::{Access, Account, Service};
+use crate::proxy::drain::Limits;
 use crate::rules::{Action, Credentials, Rule, Target, builtin};
 use crate::runtime::Endpoint;
 use sha2::{Digest, Sha256};
@@ -37,6 +39,8 @@ pub fn hash(source: &Source, settings: &Settings) -> String {
 fn own(page: &mut Page, source: &Source, settings: &Settings) {
     top(page, source, settings);
     audit(page, &settings.audit, &source.said.audit);
+    access(page, &settings.access, &source.said.access);
+    drain(page, settings.drain, &source.said.drain);
     labels(page, source, settings);
     for (name, credential) in &settings.credentials {
         let said = source.said.credentials.iter().find(|said| said.name.value == *name);
@@ -57,6 +61,7 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
     };
     page.say("listen", Some(text(&settings.listen)), said.listen.as_ref());
     page.say("admin", Some(text(&settings.admin)), said.admin.as_ref());
+    page.say("metrics_tcp", settings.metrics_tcp.map(text), said.metrics_tcp.as_ref());
     page.say("runtime", runtime, said.runtime.as_ref());
     page.say("image_endpoint", settings.runtime.image.as_ref().map(text), said.image_endpoint.as_ref());
     page.say("keep_original_name", Some(text(settings.runtime.keep.as_str())), said.keep_original_name.as_ref());
@@ -67,6 +72,7 @@ fn top(page: &mut Page, source: &Source, settings: &Settings) {
     page.say("runtime_wait", Some(time(settings.runtime.hold)), said.runtime_wait.as_ref());
     page.say("message_limit_bytes", Some(settings.message_limit.to_string()), said.message_limit_bytes.as_ref());
     page.say("state", Some(text(settings.state.display())), said.state.as_ref());
+    page.say("reload_on_change", Some(settings.reload_on_change.to_string()), said.reload_on_change.as_ref());
     page.say("builtin_rules", Some(list(aliases(source))), said.builtin_rules.as_ref());
     if settings.labels.is_empty() {
         page.say("labels", None, None::<&Placed<String>>);
@@ -86,6 +92,29 @@ fn audit(page: &mut Page, audit: &Audit, said: &SaidAudit) {
     page.say("compress", Some(compress.to_string()), said.compress.as_ref());
     page.say("journald", Some(journald.to_string()), said.journald.as_ref());
     page.say("stdout", Some(stdout.to_string()), said.stdout.as_ref());
+}
+
+fn access(page: &mut Page, access: &Access, said: &SaidAccess) {
+    let Access { owner, group, mode, is_wider_allowed, uids, gids, services } = access;
+    let account = |account: &Account| match account {
+        Account::Name(name) => string(name),
+        Account::Id(id) => id.to_string(),
+    };
+    let ids = |ids: &[u32]| format!("[{}]", ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
+    page.table("[access]", &keys::ACCESS, None);
+    page.say("owner", owner.as_ref().map(account), said.owner.as_ref());
+    page.say("group", group.as_ref().map(account), said.group.as_ref());
+    page.say("mode", Some(text(format_args!("{mode:04o}"))), said.mode.as_ref());
+    page.say("allow_wider_access", Some(is_wider_allowed.to_string()), said.allow_wider_access.as_ref());
+    page.say("allow_uids", Some(ids(uids)), said.allow_uids.as_ref());
+    page.say("allow_gids", Some(ids(gids)), said.allow_gids.as_ref());
+    page.say("services", Some(list(services.all().map(Service::as_str))), said.services.as_ref());
+}
+
+fn drain(page: &mut Page, Limits { calls, long_calls }: Limits, said: &SaidDrain) {
+    page.table("[drain]", &keys::DRAIN, None);
+    page.say("calls", Some(time(calls)), said.calls.as_ref());
+    page.say("long_calls", Some(time(long_calls)), said.long_calls.as_ref());
 }
 
 /// What is said of the one node is no matter of how it is configured.

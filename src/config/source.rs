@@ -1,9 +1,11 @@
 //! Which files there are, and what they say together.
 
+use super::kept::Text;
 use super::mistake::Mistake;
 use super::parse;
 use super::place::File;
 use super::said::Said;
+use super::trust;
 use rustix::fs::{OFlags, makedev};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
@@ -29,6 +31,8 @@ pub struct Source {
     pub said: Said,
     /// What is wrong with any of them.
     pub mistakes: Vec<Mistake>,
+    /// Those that could be read, in the order in which they hold.
+    pub texts: Vec<Text>,
     /// Whether each could be read and is TOML, so that what is not in them is nowhere.
     pub is_whole: bool,
 }
@@ -45,21 +49,41 @@ const NULL: (u32, u32) = (1, 3);
 
 /// Reads `path`, or the default file where it is there, and the drop-ins beside it.
 pub fn load(path: Option<&Path>) -> Source {
+    read(path, |_path| None)
+}
+
+/// The same; what somebody else may have written is not looked at, and is a mistake.
+pub fn load_trusted(path: Option<&Path>) -> Source {
+    read(path, trust::doubt)
+}
+
+/// The kill switch, beside the file: while something of that name is there, nothing is substituted.
+pub fn switch(path: Option<&Path>) -> PathBuf {
+    path.unwrap_or_else(|| Path::new(DEFAULT)).with_file_name("disabled")
+}
+
+fn read(path: Option<&Path>, doubt: fn(&Path) -> Option<String>) -> Source {
     let (path, must_exist) = path.map_or_else(|| (Path::new(DEFAULT), false), |path| (path, true));
     let mut source = Source { path: path.to_owned(), is_whole: true, ..Source::default() };
     match text(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => {}
         read => {
             source.is_there = true;
-            source.add(1, path, read);
+            source.add(1, path, read, doubt);
         }
     }
     match drop_ins(path) {
         Ok(found) => (source.drop_ins, source.unread) = found,
         Err((directory, error)) => source.unreadable(2, "directory", &directory, &error),
     }
+    // Who can write into the directory can add a file to it, or take one away.
+    let directory = source.drop_ins.first().and_then(|first| first.parent());
+    if let Some(why) = directory.and_then(doubt) {
+        source.drop_ins.clear();
+        source.distrusted(2, &why);
+    }
     for (number, path) in source.drop_ins.clone().iter().enumerate() {
-        source.add(number.saturating_add(2), path, text(path));
+        source.add(number.saturating_add(2), path, text(path), doubt);
     }
     source
 }
@@ -71,12 +95,25 @@ impl Source {
     #[cfg(test)]
     pub fn of(path: &str, text: &[u8]) -> Self {
         let mut source = Self { path: path.into(), is_there: true, is_whole: true, ..Self::default() };
-        source.add(1, Path::new(path), Ok(text.to_owned()));
+        source.add(1, Path::new(path), Ok(text.to_owned()), |_path| None);
+        source
+    }
+
+    /// What texts say that were read before.
+    pub fn of_texts(texts: &[Text]) -> Self {
+        let path = texts.first().map(|first| first.path.clone()).unwrap_or_default();
+        let mut source = Self { path, is_there: !texts.is_empty(), is_whole: true, ..Self::default() };
+        for (number, Text { path, text }) in texts.iter().enumerate() {
+            source.add(number.saturating_add(1), path, Ok(text.clone().into_bytes()), |_path| None);
+        }
         source
     }
 
     /// Adds the next file.
-    fn add(&mut self, rank: usize, path: &Path, read: io::Result<Vec<u8>>) {
+    fn add(&mut self, rank: usize, path: &Path, read: io::Result<Vec<u8>>, doubt: fn(&Path) -> Option<String>) {
+        if let Some(why) = doubt(path) {
+            return self.distrusted(rank, &why);
+        }
         let text = match read.map(String::from_utf8) {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => {
@@ -89,12 +126,18 @@ impl Source {
             }
             Err(error) => return self.unreadable(rank, "file", path, &error),
         };
+        self.texts.push(Text { path: path.to_owned(), text: text.clone() });
         let (said, mistakes) = parse::file(&File::new(rank, path, text));
         self.mistakes.extend(mistakes);
         match said {
             Some(said) => self.said.add(said),
             None => self.is_whole = false,
         }
+    }
+
+    fn distrusted(&mut self, rank: usize, why: &str) {
+        self.mistakes.push(Mistake::in_file(rank, why));
+        self.is_whole = false;
     }
 
     fn unreadable(&mut self, rank: usize, what: &str, path: &Path, error: &io::Error) {

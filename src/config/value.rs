@@ -3,11 +3,13 @@
 use super::keys;
 use super::mistake::instead;
 use crate::error::Chain;
+use crate::proxy::access::{Account, Service};
 use crate::reference::Reference;
 use crate::rules::{Action, Glob, OnFailure, Pattern, Percent, Place};
 use crate::runtime::{Address, Keep};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -79,6 +81,47 @@ pub(super) fn file_name(value: &DeValue<'_>) -> Result<String, Wrong> {
 /// A unix socket.
 pub(super) fn socket(value: &DeValue<'_>) -> Result<Address, Wrong> {
     text(value)?.parse().map_err(Wrong::sense)
+}
+
+/// An address and a port.
+pub(super) fn tcp(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
+    let text = text(value)?;
+    let hint = || match text.parse::<u16>().or_else(|_no_port| text.trim_start_matches(':').parse()) {
+        Ok(port) => Some(format!("did you mean \"127.0.0.1:{port}\"?")),
+        Err(_other) => None,
+    };
+    text.parse().map_err(|_no_address| Wrong::Kind(hint()))
+}
+
+/// A user or a group.
+pub(super) fn account(value: &DeValue<'_>) -> Result<Account, Wrong> {
+    match value.as_integer() {
+        Some(_) => id(value).map(Account::Id),
+        None => name(value).map(Account::Name),
+    }
+}
+
+/// The number of a user or a group.
+pub(super) fn id(value: &DeValue<'_>) -> Result<u32, Wrong> {
+    number(value, (0, keys::LARGEST_ID)).and_then(|id| u32::try_from(id).map_err(|_too_large| Wrong::OTHER))
+}
+
+/// The mode of a file, in octal digits.
+pub(super) fn mode(value: &DeValue<'_>) -> Result<u32, Wrong> {
+    if let DeValue::Integer(number) = value {
+        let digits = number.as_str().trim_start_matches('0');
+        let is_octal = digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+        return Err(Wrong::Kind(is_octal.then(|| format!("did you mean \"0{digits}\"?"))));
+    }
+    let text = text(value)?;
+    let digits = if text.len() == 4 { text.strip_prefix('0').unwrap_or_default() } else { &text };
+    let is_mode = digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    if is_mode { u32::from_str_radix(digits, 8).map_err(|_no_digits| Wrong::OTHER) } else { Err(Wrong::OTHER) }
+}
+
+/// A service of CRI's.
+pub(super) fn service(value: &DeValue<'_>) -> Result<Service, Wrong> {
+    choice(value, &[Service::Image, Service::Runtime], Service::as_str)
 }
 
 /// An absolute path: a service is in no directory that anybody chose.

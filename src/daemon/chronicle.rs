@@ -2,7 +2,7 @@
 //! like cleanliness.
 
 use crate::audit::file::Unwritten;
-use crate::audit::record::Start;
+use crate::audit::record::{Override, Reload, Start, Switch};
 use crate::audit::{Body, Event, Log, Record, Tally};
 use crate::clock::Clock;
 use crate::error::Chain;
@@ -31,7 +31,22 @@ impl Chronicle {
 
     /// Says that the service has started.
     pub fn started(&self, start: Start) {
-        self.write(Event::Started, Body::Start(start));
+        self.write(Event::Started, Body::Start(Box::new(start)));
+    }
+
+    /// Says what came of reading the configuration again.
+    pub async fn reloaded(&self, reload: Reload) {
+        self.wait(Event::Reloaded, Body::Reload(Box::new(reload))).await;
+    }
+
+    /// Says what somebody put in the place of what a rule says.
+    pub async fn overridden(&self, one: Override) {
+        self.wait(Event::Overridden, Body::Override(Box::new(one))).await;
+    }
+
+    /// Says that the kill switch was thrown, or put back.
+    pub async fn switched(&self, event: Event, file: String) {
+        self.wait(event, Body::Switch(Box::new(Switch { file }))).await;
     }
 
     /// Says that it lives, again and again.
@@ -77,6 +92,10 @@ mod tests {
     use super::*;
     use crate::audit::{Origin, Rotation, Settings, Sinks};
 
+    fn start() -> Start {
+        Start { rules: 1, configuration: "files", message: None, repaired: 0 }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_log_says_that_the_service_started_lives_and_stopped() {
         let directory = tempfile::tempdir().unwrap();
@@ -90,7 +109,7 @@ mod tests {
         let lost = Counter::default();
         let chronicle =
             Chronicle::new(log, Arc::clone(&tally), lost.clone(), Clock::new(|| jiff::Timestamp::UNIX_EPOCH));
-        chronicle.started(Start { rules: 1, repaired: 0 });
+        chronicle.started(start());
         tally.asked();
         lost.inc();
         let _still_alive = tokio::time::timeout(INTERVAL * 2 + Duration::from_secs(1), chronicle.lives()).await;
@@ -122,14 +141,14 @@ mod tests {
         let (log, writer) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
         let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
         let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), Counter::default(), Clock::SYSTEM);
-        let start = || Record {
+        let record = || Record {
             time: jiff::Timestamp::UNIX_EPOCH,
             event: Event::Started,
-            body: Body::Start(Start { rules: 1, repaired: 0 }),
+            body: Body::Start(Box::new(start())),
         };
         // The first ones may be with the thread by now, which makes room.
         for _ in 0..3 {
-            while log.leave(start()).is_ok() {}
+            while log.leave(record()).is_ok() {}
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let read = std::thread::spawn(move || std::fs::read_to_string(file).unwrap());

@@ -106,7 +106,10 @@ impl Answer {
 
     /// Whether no registry is to blame: there was no runtime to ask it.
     pub fn is_without_runtime(&self) -> bool {
-        matches!(self.given, Err(Fault::Runtime(_) | Fault::Unseen(_) | Fault::Caller(_) | Fault::Panic))
+        matches!(
+            self.given,
+            Err(Fault::Runtime(_) | Fault::Unseen(_) | Fault::Caller(_) | Fault::Stopping | Fault::Panic)
+        )
     }
 
     /// Whether the time was over before it came.

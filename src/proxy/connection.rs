@@ -1,11 +1,12 @@
 //! One connection from a kubelet, from its first byte to its last.
 
-use super::Shared;
 use super::authority::Mended;
+use super::drain::{End, Pace, bounded};
 use super::forward::Forward;
 use super::meter::{Meter, Open};
 use super::route::Route;
-use super::status::{contained, rescue};
+use super::status::{Ending, contained, rescue};
+use super::{Current, Fault};
 use crate::body::Body;
 use crate::error::Chain;
 use crate::runtime::leg::{CONNECTION_WINDOW, STREAM_WINDOW, Tracked};
@@ -17,7 +18,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::sync::Arc;
 use tokio::net::UnixStream;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
@@ -42,15 +42,6 @@ const CANCELLED_EARLY: usize = CALLS as usize;
 /// and a status it understands, never comes near the bounds of the layer below, which can only end the connection.
 const HEADER_LIST: u32 = 256 << 10;
 
-/// When a connection is to end.
-#[derive(Debug, Clone, Default)]
-pub struct End {
-    /// No new calls; those under way may end.
-    pub stop: CancellationToken,
-    /// At once, with all that is under way.
-    pub cut: CancellationToken,
-}
-
 // === impl Dialers ===
 
 impl Dialers {
@@ -63,15 +54,27 @@ impl Dialers {
 }
 
 /// Serves `stream` until the client closes it, or until it is to end.
-pub async fn serve(stream: UnixStream, dialers: Dialers, shared: Shared, tasks: TaskTracker, end: End) {
-    let _open = Open::one(&shared.metrics.connections);
+pub async fn serve(stream: UnixStream, dialers: Dialers, current: Arc<Current>, tasks: TaskTracker, end: End) {
+    let _open = Open::one(&current.now().metrics.connections);
     // Runtime connections belong to this one: its calls share them, and end with them.
-    let stack = Route::new(Forward::new(dialers.legs(&tasks), shared.clone()), &shared);
+    let legs = dialers.legs(&tasks);
+    let ending = end.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (stack, shared) = (stack.clone(), shared.clone());
+        // Each call goes by what is configured when it comes.
+        let shared = current.now();
+        let stack = Route::new(Forward::new(legs.clone(), Arc::clone(&shared)), &shared);
+        let (end, pace) = (ending.clone(), Pace::of(request.uri().path()));
+        let held = end.calls.hold(pace);
         shared.tally.call(shared.clock.now());
         let meter = Meter::start(&shared.metrics, request.uri().path());
-        async move { meter.follow(rescue(contained(stack.oneshot(request.map(Body::from))).await, &shared.metrics)) }
+        async move {
+            if end.stop.is_cancelled() {
+                return meter.follow(Err(Fault::refused()));
+            }
+            let answer = contained(stack.oneshot(request.map(Body::from)));
+            let answer = bounded(answer, &end, pace).await;
+            meter.follow(rescue(answer, &shared.metrics, Ending::new(end, pace, held)))
+        }
     });
     let connection = http2::Builder::new(Tracked(tasks))
         .timer(TokioTimer::new())

@@ -226,7 +226,11 @@ impl Pending {
             | Event::SandboxImage
             | Event::Heartbeat
             | Event::Started
-            | Event::Stopped => {
+            | Event::Stopped
+            | Event::Reloaded
+            | Event::Overridden
+            | Event::Disabled
+            | Event::Enabled => {
                 metrics.substitutions.get_or_create(&metrics::Substitution { rule, outcome }).inc();
                 match ended {
                     Outcome::Pulled => "Substituted a pull",

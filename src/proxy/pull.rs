@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::message::{self, Read, Unread};
+use super::overrides::Course;
 use super::pending::{self, Image, Pending};
 use super::round::Round;
 use super::{Answering, Below, Fault, Shared};
@@ -9,7 +10,6 @@ use crate::audit::{Event, Outcome};
 use crate::body::Body;
 use crate::cri::method::{Call, Method};
 use crate::rewrite;
-use crate::rules::Action;
 use http::{Request, Response, request};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
@@ -70,14 +70,14 @@ async fn pull<S: Below>(inner: S, shared: Shared, request: Request<Body>) -> Res
             return pass_by(inner, &shared, Request::from_parts(head, read.into_body()), image).await;
         }
     };
-    let action = pull.rule.action_at(shared.standpoint());
+    let course = shared.course(&pull.rule);
     let pending = |event| Pending::new(shared.clone(), since, version.as_str(), pull, event);
-    match action {
-        Action::Deny => deny(pending(Event::Denied)).await,
-        Action::Observe => observe(inner, &shared, head, read, pending(Event::Observed)).await,
-        Action::Rewrite => {
+    match course {
+        Course::Deny => deny(pending(Event::Denied)).await,
+        Course::Observe => observe(inner, &shared, head, read, pending(Event::Observed)).await,
+        Course::Rewrite | Course::Original => {
             let (trailers, pending) = (read.trailers().cloned(), pending(Event::Substituted));
-            Round::new(inner, shared, head, trailers, since, pending).make().await
+            Round::new(inner, shared, head, trailers, since, pending, course).make().await
         }
     }
 }

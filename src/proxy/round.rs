@@ -5,6 +5,7 @@ use super::answer::{Answer, Refusal};
 use super::candidates::Fingerprint;
 use super::health;
 use super::names::edited;
+use super::overrides::Course;
 use super::pending::{self, Image, Pending};
 use super::question::{self, Found, Presence};
 use super::{Below, Fault, Shared, deadline, own};
@@ -35,6 +36,8 @@ pub struct Round<S> {
     trailers: Option<HeaderMap>,
     since: Instant,
     pending: Pending,
+    /// Whether nobody but the registry that the image is named by is asked.
+    is_original: bool,
     /// What the attempt under way asks, if that may be asked again for another candidate.
     asked: Option<Fingerprint>,
     /// Whether it got as far as the runtime.
@@ -77,15 +80,18 @@ const TOLD: usize = 200;
 
 impl<S: Below> Round<S> {
     /// The round of a call that came at `since`, whose message is with `pending`.
-    pub const fn new(
+    pub fn new(
         inner: S,
         shared: Shared,
         head: request::Parts,
         trailers: Option<HeaderMap>,
         since: Instant,
         pending: Pending,
+        course: Course,
     ) -> Self {
-        Self { inner, shared, head, trailers, since, pending, asked: None, is_sent: false, failed: Vec::new() }
+        let is_original = course == Course::Original;
+        let failed = Vec::new();
+        Self { inner, shared, head, trailers, since, pending, is_original, asked: None, is_sent: false, failed }
     }
 
     /// Makes it, and writes the record.
@@ -98,7 +104,10 @@ impl<S: Below> Round<S> {
         let substitutes = &self.pending.pull.substitutes;
         let targets = self.shared.health.order(substitutes).into_iter();
         let mut stops: Vec<_> = targets.map(|(target, in_trouble)| Stop::Target(target.clone(), in_trouble)).collect();
-        if self.pending.pull.rule.on_failure == OnFailure::Original {
+        if self.is_original {
+            stops.clear();
+        }
+        if self.is_original || self.pending.pull.rule.on_failure == OnFailure::Original {
             stops.push(Stop::Original);
         }
         // The registry that the rule names first is the one to know why an image can't be had.

@@ -1,5 +1,6 @@
 //! Which layers a call goes through: decided by its path, before a byte of its body is read.
 
+use super::access::Services;
 use super::forward::Forward;
 use super::names::Names;
 use super::pull::Pull;
@@ -18,6 +19,7 @@ pub struct Route {
     names: Names<Forward>,
     pull: Pull<Forward>,
     sandbox: Sandbox<Forward>,
+    services: Services,
 }
 
 impl Route {
@@ -26,7 +28,7 @@ impl Route {
         let names = Names::new(forward.clone(), shared.clone());
         let pull = Pull::new(forward.clone(), shared.clone());
         let sandbox = Sandbox::new(forward.clone(), shared.clone());
-        Self { forward, names, pull, sandbox }
+        Self { forward, names, pull, sandbox, services: shared.access.services }
     }
 }
 
@@ -40,7 +42,11 @@ impl Service<Request<Body>> for Route {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = Call::parse(request.uri().path());
+        let path = request.uri().path();
+        if !self.services.include(path) {
+            return Box::pin(std::future::ready(Err(Fault::Closed(path.to_owned()))));
+        }
+        let call = Call::parse(path);
         if call.is_some_and(|call| call.makes_pod()) {
             return self.sandbox.call(request);
         }

@@ -10,10 +10,14 @@
 //! | no record of a pull can be written, and one has to be | status 14, `UNAVAILABLE` | `unrecorded` | error |
 //! | no target answered within its limit of time | status 4, `DEADLINE_EXCEEDED` | `late` | warning |
 //! | the caller went away | nothing | none | debug |
+//! | the service stops, and the call's time is over | status 14, in trailers where the answer had begun | `stopping` | warning |
+//! | the service stops, and the call came after that | the reset that says so; the caller may retry | none | debug |
+//! | only images are served here | status 7, `PERMISSION_DENIED` | `closed` | warning |
 //! | a panic of ours | status 13, `INTERNAL` | `panic` | error |
 //!
 //! Never `UNIMPLEMENTED`: kubelets from 1.23 to 1.25 take that for a runtime without CRI v1 and fall back for good.
 
+use super::drain::{End, Held, Pace};
 use crate::audit::file::Unwritten;
 use crate::body::Body;
 use crate::error::{Chain, cause};
@@ -22,6 +26,7 @@ use crate::runtime::Failure;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Frame;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -56,6 +61,12 @@ pub enum Fault {
         /// What else there is to say.
         also: String,
     },
+    /// The service stops.
+    #[error("it is being stopped, and the call took too long to wait for")]
+    Stopping,
+    /// Nothing but images is served.
+    #[error("{0} cannot be called here: `services` in [access] has `image` alone")]
+    Closed(String),
     /// Ours.
     #[error("repoint failed to handle this call; its log says where")]
     Panic,
@@ -67,6 +78,13 @@ pub struct Rescued {
     body: Body,
     metrics: Metrics,
     ended: bool,
+    ending: Ending,
+}
+
+/// What a call has to do with the end of the service.
+pub struct Ending {
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _held: Held,
 }
 
 // === impl Fault ===
@@ -88,8 +106,15 @@ impl Fault {
             Self::Denied(why) => Some((Status::permission_denied(why), "denied")),
             Self::Unrecorded(_) => Some((self.with(Code::Unavailable), "unrecorded")),
             Self::Late { .. } => Some((self.with(Code::DeadlineExceeded), "late")),
+            Self::Stopping => Some((self.with(Code::Unavailable), "stopping")),
+            Self::Closed(_) => Some((self.with(Code::PermissionDenied), "closed")),
             Self::Panic => Some((self.with(Code::Internal), "panic")),
         }
+    }
+
+    /// A call that nobody looked at, so that the caller may make it again.
+    pub fn refused() -> Self {
+        Self::Unseen(h2::Reason::REFUSED_STREAM.into())
     }
 
     fn with(&self, code: Code) -> Status {
@@ -127,8 +152,12 @@ pub async fn contained<T>(answer: impl Future<Output = Result<T, Fault>>) -> Res
 /// # Errors
 ///
 /// With what its stream is to be reset for: hyper finds h2's reason among the causes and passes it on.
-pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Result<Response<Rescued>, Fault> {
-    let rescued = |body| Rescued { body, metrics: metrics.clone(), ended: false };
+pub fn rescue(
+    outcome: Result<Response<Body>, Fault>,
+    metrics: &Metrics,
+    ending: Ending,
+) -> Result<Response<Rescued>, Fault> {
+    let rescued = |body| Rescued { body, metrics: metrics.clone(), ended: false, ending };
     let fault = match outcome {
         Ok(response) => return Ok(response.map(rescued)),
         Err(fault) => fault,
@@ -136,15 +165,15 @@ pub fn rescue(outcome: Result<Response<Body>, Fault>, metrics: &Metrics) -> Resu
     let Some(status) = fault.told(metrics) else {
         tracing::debug!(error = %Chain(&fault), "A call was reset");
         return Err(match fault {
-            Fault::Runtime(Failure::Ended(error)) if is_unseen(&error) => {
-                Fault::Unseen(h2::Reason::REFUSED_STREAM.into())
-            }
+            Fault::Runtime(Failure::Ended(error)) if is_unseen(&error) => Fault::refused(),
             fault @ (Fault::Runtime(_)
             | Fault::Unseen(_)
             | Fault::Caller(_)
             | Fault::Denied(_)
             | Fault::Unrecorded(_)
             | Fault::Late { .. }
+            | Fault::Stopping
+            | Fault::Closed(_)
             | Fault::Panic) => fault,
         });
     };
@@ -175,7 +204,30 @@ fn is_unseen(error: &hyper::Error) -> bool {
     cause::<h2::Error>(error).is_some_and(|error| error.is_go_away() && error.is_remote())
 }
 
+// === impl Ending ===
+
+impl Ending {
+    /// Of a call of that pace, which is `held` as under way.
+    pub fn new(end: End, pace: Pace, held: Held) -> Self {
+        Self { over: Box::pin(end.over(pace)), _held: held }
+    }
+}
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ending").finish_non_exhaustive()
+    }
+}
+
 // === impl Rescued ===
+
+impl Rescued {
+    /// What stands for the rest of the body.
+    fn end(&mut self, fault: &Fault) -> Option<Result<Frame<Bytes>, hyper::Error>> {
+        self.ended = true;
+        fault.told(&self.metrics).map(|status| Ok(Frame::trailers(headers(&status))))
+    }
+}
 
 impl http_body::Body for Rescued {
     type Data = Bytes;
@@ -185,12 +237,12 @@ impl http_body::Body for Rescued {
         if self.ended {
             return Poll::Ready(None);
         }
+        // Before the body, which may have something ready for as long as anybody reads.
+        if self.ending.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(self.end(&Fault::Stopping));
+        }
         match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Err(error)) if !is_reset(&error) => {
-                self.ended = true;
-                let fault = Fault::Runtime(Failure::Ended(error));
-                Poll::Ready(fault.told(&self.metrics).map(|status| Ok(Frame::trailers(headers(&status)))))
-            }
+            Some(Err(error)) if !is_reset(&error) => Poll::Ready(self.end(&Fault::Runtime(Failure::Ended(error)))),
             frame => Poll::Ready(frame),
         }
     }

@@ -4,13 +4,18 @@ use super::pull::Pull;
 use super::round::PATIENCE;
 use super::*;
 use crate::audit;
+use crate::clock::Clock;
+use crate::credentials;
 use crate::cri::method::Version;
 use crate::cri::v1::{ImageSpec, PullImageRequest};
-use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Rollout, Rule, Target};
-use crate::runtime::{Dialer, Endpoint, Keep, Peers};
+use crate::metrics::Metrics;
+use crate::rules::{Action, Namespaces, OnFailure, Pattern, Place, Position, Rollout, Rule, Table, Target};
+use crate::runtime::{Aliases, Dialer, Endpoint, Keep, Peers};
 use http::HeaderMap;
 use prost::Message;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::{ServiceExt, service_fn};
 
@@ -57,20 +62,23 @@ fn shared(rule: Rule, directory: &std::path::Path) -> Shared {
     let (audit, _writer) =
         audit::Log::start(&settings, origin, metrics.audit_failures.clone(), audit::Sinks::default()).unwrap();
     Arc::new(Context {
-        rules: Table::new(vec![rule]).unwrap(),
-        served: Served::default(),
+        rules: Arc::new(Table::new(vec![rule]).unwrap()),
+        overrides: Arc::default(),
+        served: Arc::default(),
         aliases: Aliases::new(Arc::new(Peers::new(Arc::new(nobody))), Keep::Never),
-        sandbox: sandbox::Gate::new().0,
-        credentials: credentials::Store::new(Vec::new(), None, Clock::SYSTEM),
-        health: health::Health::default(),
-        candidates: candidates::Candidates::default(),
-        digests: Semaphore::new(DIGESTS),
+        sandbox_image: None,
+        sandbox: Arc::new(sandbox::Gate::new().0),
+        credentials: Arc::new(credentials::Store::new(Vec::new(), None, Clock::SYSTEM)),
+        health: Arc::default(),
+        candidates: Arc::default(),
+        digests: Arc::new(Semaphore::new(DIGESTS)),
         audit,
         audit_required: false,
         tally: Arc::new(audit::Tally::new(jiff::Timestamp::UNIX_EPOCH)),
-        usage: audit::Usage::new().0,
+        usage: Arc::new(audit::Usage::new().0),
         metrics,
         clock: Clock::SYSTEM,
+        access: access::Access::default(),
         position: Position::of("a"),
         message_limit: 1 << 20,
         hold: Duration::ZERO,

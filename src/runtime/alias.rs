@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tonic::Status;
 
 /// Gives names.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Aliases {
     peers: Arc<Peers>,
     keep: Keep,
@@ -91,6 +91,12 @@ impl Aliases {
     /// Those of whoever `peers` has.
     pub const fn new(peers: Arc<Peers>, keep: Keep) -> Self {
         Self { peers, keep }
+    }
+
+    /// The same with another mind about what to keep.
+    #[must_use]
+    pub fn with(&self, keep: Keep) -> Self {
+        Self { peers: Arc::clone(&self.peers), keep }
     }
 
     /// Gives the old names of `image` to what was pulled as `pulled`, where that is to be done and can be. They are not

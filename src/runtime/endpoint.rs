@@ -125,11 +125,11 @@ impl Dialer {
         connect(self.find().await?).await
     }
 
-    /// Whether it is known where to connect, without looking who answers.
-    pub fn is_settled(&self) -> bool {
-        match self.endpoint {
-            Endpoint::At(_) => true,
-            Endpoint::AnyOf(_) => self.found.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+    /// Where to connect, as far as that is known without looking who answers.
+    pub fn settled(&self) -> Option<Address> {
+        match &self.endpoint {
+            Endpoint::At(address) => Some(address.clone()),
+            Endpoint::AnyOf(_) => self.found.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

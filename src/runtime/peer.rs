@@ -62,7 +62,7 @@ impl Peers {
 
     /// Whether it is settled which one is meant.
     pub fn are_settled(&self) -> bool {
-        self.dialer.is_settled()
+        self.dialer.settled().is_some()
     }
 
     /// The one that is there now.

@@ -81,6 +81,11 @@ impl Journal {
         }
     }
 
+    /// Records are from there, from now on.
+    pub(super) fn say_origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
     /// Looks at the log that is there and mends its end. One that is not there is begun by the first record. Returns how
     /// many bytes of a torn line were cut.
     pub(super) fn begin(&mut self) -> u64 {

@@ -169,6 +169,12 @@ impl Log {
         self.counted(left)
     }
 
+    /// Has records that come from now on say that they are from there. Returns when it is said, or can't be.
+    pub async fn say_origin(&self, origin: Origin) {
+        // Without room for it in all that time, the log has greater troubles.
+        let _turn = self.queue.send_timeout(Job::Move(Box::new(origin)), PATIENCE).await;
+    }
+
     /// Has the log let go of its file and open the one that its path leads to, in turn with the records.
     pub async fn reopen(&self) {
         // With no room for it, there are records, each of which looks where the path leads.

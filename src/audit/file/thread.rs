@@ -3,7 +3,7 @@
 use super::Unwritten;
 use super::journal::Journal;
 use super::tidy::Tidy;
-use crate::audit::record::{Body, Record};
+use crate::audit::record::{Body, Origin, Record};
 use crate::error::Chain;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,8 @@ pub(super) struct Thread {
 pub(super) enum Job {
     /// To append this.
     Write(Record, Waiting),
+    /// To say from now on that records are from there.
+    Move(Box<Origin>),
     /// To let go of the file, and open what its path leads to.
     Reopen,
 }
@@ -55,6 +57,7 @@ impl Thread {
                             done => self.answer(waiting, done),
                         }
                     }
+                    Job::Move(origin) => self.journal.say_origin(*origin),
                     Job::Reopen => self.journal.reopen(),
                 }
             }

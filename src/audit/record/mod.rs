@@ -65,6 +65,14 @@ pub enum Event {
     Started,
     /// The service stops.
     Stopped,
+    /// The configuration was read again.
+    Reloaded,
+    /// Somebody put something else in the place of what a rule says, for a while; or that has ended.
+    Overridden,
+    /// The kill switch was thrown: no pull is substituted.
+    Disabled,
+    /// It was put back.
+    Enabled,
 }
 
 /// What else there is to say.
@@ -80,7 +88,13 @@ pub enum Body {
     /// Of the time since the last such record.
     Count(Box<Count>),
     /// Of a start.
-    Start(Start),
+    Start(Box<Start>),
+    /// Of a configuration that was read again.
+    Reload(Box<Reload>),
+    /// Of an override.
+    Override(Box<Override>),
+    /// Of the kill switch.
+    Switch(Box<Switch>),
 }
 
 /// A `PullImage` that a rule decided.
@@ -214,12 +228,62 @@ pub struct Counters {
 }
 
 /// What held at the start.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Start {
     /// How many rules hold.
     pub rules: usize,
+    /// What says so: `files`, `last_good` or `none`.
+    pub configuration: &'static str,
+    /// Why that is not what is written in the files; null where it is.
+    #[serde(serialize_with = "shortened_option")]
+    pub message: Option<String>,
     /// How many bytes of a torn line were cut off the end of the log.
     pub repaired: u64,
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reload {
+    /// Whether it is in force.
+    pub outcome: ReloadOutcome,
+    /// How many rules hold.
+    pub rules: usize,
+    /// Why it is not; null where it is.
+    #[serde(serialize_with = "shortened_option")]
+    pub message: Option<String>,
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadOutcome {
+    /// It is in force.
+    Loaded,
+    /// What held goes on to hold.
+    Refused,
+}
+
+/// What somebody put in the place of what a rule says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Override {
+    /// The rule.
+    #[serde(serialize_with = "shortened")]
+    pub rule: String,
+    /// What is done: `original` or `observe`; null where the rule holds again.
+    pub instead: Option<&'static str>,
+    /// Until when; null where the rule holds again.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub until: Option<Timestamp>,
+    /// The user who said so; null where its time was over.
+    pub uid: Option<u32>,
+}
+
+/// The kill switch.
+#[derive(Debug, Clone, Serialize)]
+pub struct Switch {
+    /// The file that is it.
+    #[serde(serialize_with = "shortened")]
+    pub file: String,
 }
 
 /// How a pull ended.
@@ -346,6 +410,22 @@ impl Counters {
     /// Nothing.
     pub const ZERO: Self =
         Self { calls: 0, asked: 0, substituted: 0, fell_back: 0, failed: 0, observed: 0, denied: 0, used: 0, lost: 0 };
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            asked: self.asked.saturating_add(other.asked),
+            substituted: self.substituted.saturating_add(other.substituted),
+            fell_back: self.fell_back.saturating_add(other.fell_back),
+            failed: self.failed.saturating_add(other.failed),
+            observed: self.observed.saturating_add(other.observed),
+            denied: self.denied.saturating_add(other.denied),
+            used: self.used.saturating_add(other.used),
+            lost: self.lost.saturating_add(other.lost),
+        }
+    }
 }
 
 // === impl Event ===
@@ -353,7 +433,7 @@ impl Counters {
 impl Event {
     /// All of them.
     #[cfg(test)]
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Substituted,
         Self::FellBack,
         Self::Failed,
@@ -365,6 +445,10 @@ impl Event {
         Self::Heartbeat,
         Self::Started,
         Self::Stopped,
+        Self::Reloaded,
+        Self::Overridden,
+        Self::Disabled,
+        Self::Enabled,
     ];
 
     /// As it is written.
@@ -381,6 +465,10 @@ impl Event {
             Self::Heartbeat => "heartbeat",
             Self::Started => "started",
             Self::Stopped => "stopped",
+            Self::Reloaded => "reloaded",
+            Self::Overridden => "overridden",
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
         }
     }
 }
@@ -395,6 +483,18 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Denied => "denied",
+        }
+    }
+}
+
+// === impl ReloadOutcome ===
+
+impl ReloadOutcome {
+    /// As it is written, and the label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Refused => "refused",
         }
     }
 }

@@ -41,8 +41,13 @@ fn a_record_is_one_line_with_its_fields_in_their_order() {
         r#""event":"substituted","rule":"kubernetes","image":"k8s.gcr.io/pause:3.9","substitute":"registry.k8s.io/pause:3.9","pod":{"namespace":"default","name":"web","uid":"u-1"},"api":"v1","outcome":"pulled","status":{"code":0,"message":""},"image_ref":"sha256:aa","digest":null,"aliases":["k8s.gcr.io/pause:3.9"],"post_freeze":false,"attempts":[],"duration_ms":12}"#
     );
     assert_eq!(line(Event::Substituted, Body::Pull(Box::new(pull()))), expected);
-    let start = Body::Start(Start { rules: 2, repaired: 9 });
-    assert_eq!(line(Event::Started, start), format!("{{{ORIGIN},\"event\":\"started\",\"rules\":2,\"repaired\":9}}"));
+    let start = Body::Start(Box::new(Start { rules: 2, configuration: "files", message: None, repaired: 9 }));
+    assert_eq!(
+        line(Event::Started, start),
+        format!(
+            "{{{ORIGIN},\"event\":\"started\",\"rules\":2,\"configuration\":\"files\",\"message\":null,\"repaired\":9}}"
+        )
+    );
     let count = Count { since: Timestamp::UNIX_EPOCH, counters: Counters::default(), last_call: None };
     let expected = format!(
         "{{{ORIGIN},{}",

@@ -31,7 +31,9 @@ pub(super) fn entry(record: &Record, number: u64, line: &[u8]) -> Vec<u8> {
         Body::Pull(pull) => entry.pull(pull),
         Body::Use(found) => entry.found(found),
         Body::SandboxImage(sandbox) => entry.sandbox(sandbox),
-        Body::Count(_) | Body::Start(_) => {}
+        Body::Reload(reload) => entry.text("REPOINT_OUTCOME", reload.outcome.as_str()),
+        Body::Override(one) => entry.text("REPOINT_RULE", &one.rule),
+        Body::Count(_) | Body::Start(_) | Body::Switch(_) => {}
     }
     entry.field("REPOINT_RECORD", line.strip_suffix(b"\n").unwrap_or(line));
     entry.0
@@ -114,7 +116,12 @@ const fn priority(event: Event) -> Priority {
     match event {
         Event::Failed | Event::FellBack => Priority::Warning,
         // Where it can't be seen to, somebody has to.
-        Event::Denied | Event::SandboxImage => Priority::Notice,
+        Event::Denied
+        | Event::SandboxImage
+        | Event::Reloaded
+        | Event::Overridden
+        | Event::Disabled
+        | Event::Enabled => Priority::Notice,
         Event::Substituted
         | Event::Observed
         | Event::Intended
@@ -139,5 +146,9 @@ pub(super) const fn message_id(event: Event) -> &'static str {
         Event::Heartbeat => "8d2dc5f7cba94a44bf332bb0c27e99b2",
         Event::Started => "0d23729b0222426b9465abfdea0fb2ab",
         Event::Stopped => "a745c40f7ee24f47b13f0a2c9a8f3baa",
+        Event::Reloaded => "231af6bcadac4b93b01d5e81397e9e04",
+        Event::Overridden => "cb92135479fe419b8ed7b1b817952fac",
+        Event::Disabled => "3197ff674dec4fe8a06cc8b27dcfbf00",
+        Event::Enabled => "449bc470bfe24485853627cfe7faff50",
     }
 }

@@ -1,6 +1,12 @@
 //! A record as one sentence, for people who read a journal.
 
-use crate::audit::record::{Body, Count, Event, Outcome, PodRecord, Pull, SandboxImage, SandboxOutcome, Start, Use};
+use crate::audit::record::{
+    Body, Count, Event, Outcome, Override, PodRecord, Pull, Reload, ReloadOutcome, SandboxImage, SandboxOutcome, Start,
+    Switch, Use,
+};
+
+/// What a start calls it.
+const LAST_GOOD: &str = "last_good";
 
 /// What happened, in a few words.
 pub(super) fn sentence(event: Event, body: &Body) -> String {
@@ -12,6 +18,9 @@ pub(super) fn sentence(event: Event, body: &Body) -> String {
         Body::SandboxImage(sandbox) => of_sandbox(sandbox),
         Body::Count(count) => of_count(count),
         Body::Start(start) => of_start(start),
+        Body::Reload(reload) => of_reload(reload),
+        Body::Override(one) => of_override(one),
+        Body::Switch(switch) => of_switch(event, switch),
     }
 }
 
@@ -31,7 +40,15 @@ fn of_pull(event: Event, pull: &Pull) -> String {
         Event::Observed => format!("Looked on at a pull of {image}, by rule {rule}{whom}"),
         Event::Denied => format!("Refused to pull {image}, by rule {rule}{whom}"),
         Event::Intended => format!("About to pull {substitute} for {image}{whom}"),
-        Event::Used | Event::SandboxImage | Event::Heartbeat | Event::Started | Event::Stopped => {
+        Event::Used
+        | Event::SandboxImage
+        | Event::Heartbeat
+        | Event::Started
+        | Event::Stopped
+        | Event::Reloaded
+        | Event::Overridden
+        | Event::Disabled
+        | Event::Enabled => {
             format!("{}: {image}", event.as_str())
         }
     }
@@ -71,8 +88,37 @@ fn of_start(start: &Start) -> String {
         0 => String::new(),
         bytes => format!("; {bytes} bytes of a torn line were cut off the audit log"),
     };
-    let rules = if start.rules == 1 { "1 rule".to_owned() } else { format!("{} rules", start.rules) };
-    format!("Started with {rules}{cut}")
+    let whose = if start.configuration == LAST_GOOD { " of the last good configuration" } else { "" };
+    let why = start.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("Started with {}{whose}{why}{cut}", rules(start.rules))
+}
+
+fn of_reload(reload: &Reload) -> String {
+    let why = reload.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    match reload.outcome {
+        ReloadOutcome::Loaded => format!("Read the configuration again: {}", rules(reload.rules)),
+        ReloadOutcome::Refused => format!("Kept what holds, {}{why}", rules(reload.rules)),
+    }
+}
+
+fn of_override(one: &Override) -> String {
+    let Override { rule, instead, until, uid } = one;
+    let by = uid.map(|uid| format!(", says user {uid}")).unwrap_or_default();
+    match (instead, until) {
+        (Some(instead), Some(until)) => format!("Rule {rule} is overridden until {until:.0} with {instead}{by}"),
+        _ => format!("Rule {rule} holds again{by}"),
+    }
+}
+
+fn of_switch(event: Event, Switch { file }: &Switch) -> String {
+    if event == Event::Disabled {
+        return format!("No pull is substituted any more: {file} is there");
+    }
+    format!("Pulls are substituted again: {file} is gone")
+}
+
+fn rules(number: usize) -> String {
+    if number == 1 { "1 rule".to_owned() } else { format!("{number} rules") }
 }
 
 /// In brackets, at the end.

@@ -11,15 +11,18 @@ pub use warnings::warnings;
 use super::keys;
 use super::mistake::{Mistake, Mistakes};
 use super::place::Placed;
-use super::said::{Said, SaidAudit};
+use super::said::{List, Said, SaidAccess, SaidAudit, SaidDrain};
 use super::show;
 use super::source::Source;
 use crate::args::Serve;
 use crate::audit;
 use crate::credentials::Source as CredentialSource;
+use crate::proxy::access::{Access, SOCKET_MODE, Service, Services};
+use crate::proxy::drain::Limits;
 use crate::rules::Table;
 use crate::runtime::{self, Address, Endpoint, Keep};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,10 +31,18 @@ use std::time::Duration;
 pub struct Settings {
     /// The socket to listen on.
     pub listen: Address,
-    /// The socket for metrics.
+    /// The socket for metrics, status and overrides.
     pub admin: Address,
+    /// Where metrics are to be had over TCP.
+    pub metrics_tcp: Option<SocketAddr>,
     /// How to reach the runtime.
     pub runtime: runtime::Settings,
+    /// Who may call, and what.
+    pub access: Access,
+    /// How long calls under way may take when the service stops.
+    pub drain: Limits,
+    /// Whether the files are read again when they change.
+    pub reload_on_change: bool,
     /// Where the audit log goes.
     pub audit: audit::Settings,
     /// The node's name.
@@ -121,6 +132,10 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
             Settings {
                 listen,
                 admin,
+                metrics_tcp: said.metrics_tcp.as_ref().map(|address| address.value),
+                access: access(&said.access),
+                drain: drain(&said.drain),
+                reload_on_change: said.reload_on_change.as_ref().is_some_and(|said| said.value),
                 runtime: runtime::Settings {
                     runtime: address(runtime).map(Endpoint::At).unwrap_or_default(),
                     image: address(image),
@@ -140,6 +155,28 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
         )),
         _ => Err(Mistakes::new(mistakes)),
     }
+}
+
+/// The keys whose values a process keeps that runs already, and that are not the same in both.
+pub fn fixed(runs: &Settings, other: &Settings) -> Vec<&'static str> {
+    let (own, others) = (&runs.audit, &other.audit);
+    let changed = [
+        ("listen", runs.listen != other.listen),
+        ("admin", runs.admin != other.admin),
+        ("metrics_tcp", runs.metrics_tcp != other.metrics_tcp),
+        ("runtime", runs.runtime.runtime != other.runtime.runtime),
+        ("image_endpoint", runs.runtime.image != other.runtime.image),
+        ("state", runs.state != other.state),
+        ("audit.file", own.file != others.file),
+        ("audit.sync", own.sync != others.sync),
+        ("audit.rotate_bytes", own.rotation.bytes != others.rotation.bytes),
+        ("audit.rotate_after", own.rotation.after != others.rotation.after),
+        ("audit.keep", own.rotation.keep != others.rotation.keep),
+        ("audit.compress", own.rotation.compress != others.rotation.compress),
+        ("audit.journald", own.journald != others.journald),
+        ("audit.stdout", own.stdout != others.stdout),
+    ];
+    changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
 }
 
 /// A flag goes before what files say.
@@ -178,6 +215,31 @@ fn audit_settings(said: &Said) -> audit::Settings {
         },
         journald: is_wanted(journald),
         stdout: is_wanted(stdout),
+    }
+}
+
+fn access(said: &SaidAccess) -> Access {
+    let SaidAccess { owner, group, mode, allow_wider_access, allow_uids, allow_gids, services } = said;
+    let ids = |list: &Option<List<u32>>| {
+        list.as_ref().map(|list| list.value.iter().map(|id| id.value).collect()).unwrap_or_default()
+    };
+    let has_runtime = |list: &List<Service>| list.value.iter().any(|one| one.value == Service::Runtime);
+    Access {
+        owner: owner.as_ref().map(|owner| owner.value.clone()),
+        group: group.as_ref().map(|group| group.value.clone()),
+        mode: mode.as_ref().map_or(SOCKET_MODE, |mode| mode.value),
+        is_wider_allowed: allow_wider_access.as_ref().is_some_and(|said| said.value),
+        uids: ids(allow_uids),
+        gids: ids(allow_gids),
+        services: if services.as_ref().is_none_or(has_runtime) { Services::All } else { Services::ImageAlone },
+    }
+}
+
+fn drain(SaidDrain { calls, long_calls }: &SaidDrain) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        calls: calls.as_ref().map_or(usual.calls, |calls| calls.value),
+        long_calls: long_calls.as_ref().map_or(usual.long_calls, |calls| calls.value),
     }
 }
 

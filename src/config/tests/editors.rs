@@ -151,6 +151,12 @@ fn what_is_wrong_to_the_check_is_where_it_is_wrong_to_editors() {
     assert_eq!(
         told(include_str!("wrong.toml")),
         [
+            "/access/allow_uids/0",
+            "/access/allow_uids/1",
+            "/access/allow_wider",
+            "/access/mode",
+            "/access/owner",
+            "/access/services/1",
             "/audit/file",
             "/audit/journald",
             "/audit/node",
@@ -165,6 +171,7 @@ fn what_is_wrong_to_the_check_is_where_it_is_wrong_to_editors() {
             "/credentials/harbor/args",
             "/credentials/harbor/args/1",
             "/credentials/none",
+            "/drain/calls",
             "/file",
             "/keep_original_name",
             "/lissen",

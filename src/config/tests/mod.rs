@@ -32,15 +32,16 @@ fn mistake(text: &str) -> String {
 /// Settings, as far as two of the same configuration are the same. (A table's index has no order.)
 fn held(settings: &Settings) -> String {
     // A default that is said is said, for the hash, which says nothing of what holds.
-    let Settings { listen, admin, runtime, audit, node, labels, message_limit, state, credentials, rules, hash: _ } =
-        settings;
+    let Settings { listen, admin, metrics_tcp, access, drain, reload_on_change, .. } = settings;
+    let Settings { runtime, audit, node, labels, message_limit, state, credentials, rules, .. } = settings;
     let env = |source: &credentials::Source| match source {
         credentials::Source::Provider { env, .. } => env.clone(),
         credentials::Source::DockerConfig { .. } | credentials::Source::Systemd { .. } => Vec::new(),
     };
     let env: Vec<_> = credentials.iter().map(|(_, source)| env(source)).collect();
     let own = (listen, admin, runtime, audit, node, labels, message_limit, state, credentials, env);
-    format!("{own:#?} {:#?} {:#?}", rules.rules(), rules.replaced())
+    let service = (metrics_tcp, access, drain, reload_on_change);
+    format!("{own:#?} {service:#?} {:#?} {:#?}", rules.rules(), rules.replaced())
 }
 
 fn substitute(settings: &Settings, image: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use crate::error::Chain;
 use crate::proxy::forward::Forward;
 use crate::proxy::pull::Pull;
 use crate::proxy::question::Presence;
-use crate::proxy::{Fault, Shared, own};
+use crate::proxy::{Current, Fault, own};
 use crate::runtime::alias::{self, Purpose};
 use crate::runtime::{Legs, Peer};
 use std::sync::Arc;
@@ -14,9 +14,8 @@ use tonic::Code;
 /// Pulls it, through the layer that pulls everything.
 #[derive(Debug)]
 pub(super) struct Mender {
-    shared: Shared,
-    forward: Forward,
-    pull: Pull<Forward>,
+    current: Arc<Current>,
+    legs: Legs,
 }
 
 /// The image, and what a rule has for it.
@@ -58,10 +57,12 @@ impl Ours {
 
 impl Mender {
     /// One on legs of its own.
-    pub(super) fn new(legs: Legs, shared: Shared) -> Self {
-        let forward = Forward::new(legs, shared.clone());
-        let pull = Pull::new(forward.clone(), shared.clone());
-        Self { shared, forward, pull }
+    pub(super) const fn new(legs: Legs, current: Arc<Current>) -> Self {
+        Self { current, legs }
+    }
+
+    fn forward(&self) -> Forward {
+        Forward::new(self.legs.clone(), self.current.now())
     }
 
     /// Whether the runtime shows an image by just that name.
@@ -70,7 +71,8 @@ impl Mender {
     ///
     /// When it does not say.
     pub(super) async fn presence(&self, peer: &Peer, image: &str) -> Result<Presence, Fault> {
-        let asked = own::presence(self.forward.clone(), &self.shared, peer.api, image);
+        let shared = self.current.now();
+        let asked = own::presence(self.forward(), &shared, peer.api, image);
         tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Ok(Presence::Unknown))
     }
 
@@ -110,7 +112,9 @@ impl Mender {
 
     /// Pulls it as anybody's image is pulled; returns its ID.
     async fn pulled(&self, Ours { peer, image, .. }: &Ours) -> Result<String, String> {
-        let answer = own::pull(self.pull.clone(), &self.shared, peer.api, image).await;
+        let shared = self.current.now();
+        let pull = Pull::new(self.forward(), Arc::clone(&shared));
+        let answer = own::pull(pull, &shared, peer.api, image).await;
         let answer = answer.map_err(|fault| Chain(&fault).to_string())?;
         match (answer.code(), answer.image_ref) {
             (Code::Ok, Some(id)) if !id.is_empty() => Ok(id),

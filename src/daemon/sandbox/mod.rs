@@ -12,13 +12,13 @@ use crate::audit::record::{SandboxImage, SandboxOutcome};
 use crate::audit::{self, Event, Record};
 use crate::error::Chain;
 use crate::metrics;
-use crate::proxy::Shared;
+use crate::proxy::overrides::Course;
 use crate::proxy::question::Presence;
 use crate::proxy::sandbox::Ask;
 use crate::proxy::status::contained;
+use crate::proxy::{Current, Shared};
 use crate::reference::Reference;
 use crate::rewrite;
-use crate::rules::Action;
 use crate::runtime::{Legs, Peer, Peers, sandbox};
 use mend::{Mender, Ours};
 use std::sync::Arc;
@@ -29,10 +29,10 @@ use tokio::time::Instant;
 /// Watches over it.
 #[derive(Debug)]
 pub struct Watch {
+    current: Arc<Current>,
+    /// What held at the last look.
     shared: Shared,
     peers: Arc<Peers>,
-    /// What the configuration says that it is.
-    named: Option<String>,
     asks: Receiver<Ask>,
     mender: Mender,
     since: Instant,
@@ -74,10 +74,10 @@ const LONGEST_TIRED: Duration = Duration::from_secs(15);
 
 impl Watch {
     /// One on legs of its own.
-    pub fn new(shared: Shared, peers: Arc<Peers>, named: Option<String>, asks: Receiver<Ask>, legs: Legs) -> Self {
-        let mender = Mender::new(legs, shared.clone());
-        let since = Instant::now();
-        Self { shared, peers, named, asks, mender, since, known: None, recorded: None, failures: 0 }
+    pub fn new(current: Arc<Current>, peers: Arc<Peers>, asks: Receiver<Ask>, legs: Legs) -> Self {
+        let mender = Mender::new(legs, Arc::clone(&current));
+        let (shared, since) = (current.now(), Instant::now());
+        Self { current, shared, peers, asks, mender, since, known: None, recorded: None, failures: 0 }
     }
 
     /// Watches for ever.
@@ -113,6 +113,7 @@ impl Watch {
 
     /// Looks, and does what is to be done; `is_called` where a call waits for it. Returns when to look again.
     async fn look(&mut self, is_called: bool) -> Duration {
+        self.keep_up();
         if !is_called && !self.peers.are_settled() && self.since.elapsed() < GRACE {
             return FIRST_PAUSE;
         }
@@ -150,6 +151,17 @@ impl Watch {
         }
     }
 
+    /// Goes by what is configured now. What another configuration says of the image is news.
+    fn keep_up(&mut self) {
+        let now = self.current.now();
+        if !Arc::ptr_eq(&now, &self.shared) {
+            if now.sandbox_image != self.shared.sandbox_image {
+                self.known = None;
+            }
+            (self.shared, self.recorded, self.failures) = (now, None, 0);
+        }
+    }
+
     /// The runtime that is there, and what it makes pods with. `None` while it does not say.
     async fn known(&mut self) -> Option<Known> {
         let peer = match self.peers.now().await {
@@ -165,7 +177,7 @@ impl Watch {
         {
             return Some(known);
         }
-        let image = match &self.named {
+        let image = match &self.shared.sandbox_image {
             Some(named) => Some(named.clone()),
             None => {
                 let asked = sandbox::image(&peer, |name| self.decision(name).is_some());
@@ -209,7 +221,7 @@ impl Watch {
     /// The rule that has an image pulled from elsewhere, for no pod, and what is asked for instead.
     fn decision(&self, image: &str) -> Option<(String, Vec<String>)> {
         let found = self.shared.rules.decide(Reference::parse(image).ok()?, None)?;
-        let is_rewritten = found.rule.action_at(self.shared.standpoint()) == Action::Rewrite;
+        let is_rewritten = self.shared.course(found.rule) == Course::Rewrite;
         let substitutes = rewrite::substitutes(&found).map(|substitute| substitute.image).collect();
         is_rewritten.then(|| (found.rule.name.clone(), substitutes))
     }

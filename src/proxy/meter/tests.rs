@@ -1,4 +1,5 @@
-use super::super::status::rescue;
+use super::super::drain::{End, Pace};
+use super::super::status::{Ending, rescue};
 use super::*;
 use crate::body::Body as Relayed;
 use http_body_util::BodyExt;
@@ -17,8 +18,15 @@ fn answer(head: Option<&str>, data: &'static [u8], trailers: Option<Option<&str>
     response
 }
 
+/// Of a service that goes on.
+fn ending() -> Ending {
+    let end = End::default();
+    let held = end.calls.hold(Pace::Usual);
+    Ending::new(end, Pace::Usual, held)
+}
+
 fn followed(metrics: &Metrics, outcome: Result<Response<Relayed>, Fault>) -> Result<Response<Metered>, Fault> {
-    Meter::start(metrics, VERSION).follow(rescue(outcome, metrics))
+    Meter::start(metrics, VERSION).follow(rescue(outcome, metrics, ending()))
 }
 
 fn counted(metrics: &Metrics, method: &'static str, code: &'static str) -> u64 {
@@ -104,7 +112,7 @@ async fn what_a_relayed_call_takes_here_is_all_but_the_wait_for_the_runtime() {
     tokio::time::advance(Duration::from_millis(70)).await;
     let mut relayed = answer(Some("0"), b"", None);
     relayed.extensions_mut().insert(Waited(Duration::from_millis(55)));
-    drop(meter.follow(rescue(Ok(relayed), &metrics)).unwrap());
+    drop(meter.follow(rescue(Ok(relayed), &metrics, ending())).unwrap());
     let page = metrics.encode(&crate::metrics::Moment::default()).unwrap();
     for line in ["bucket{le=\"0.01\"} 0", "bucket{le=\"0.02\"} 1", "count 1", "sum 0.015"] {
         assert!(page.contains(&format!("\nrepoint_relay_overhead_seconds_{line}\n")), "{line}: {page}");

@@ -73,7 +73,7 @@ async fn what_was_cut_is_said_where_the_service_says_that_it_started() {
     fs::write(&file, "{\"schema\":1,\"ti").unwrap();
     let (log, _writer) =
         Log::start(&settings(&file), Origin::somewhere(), Counter::default(), Sinks::default()).unwrap();
-    let body = Body::Start(Start { rules: 1, repaired: 0 });
+    let body = Body::Start(Box::new(Start { rules: 1, configuration: "files", message: None, repaired: 0 }));
     let started = Record { time: Timestamp::UNIX_EPOCH, event: Event::Started, body };
     log.take(started).await.unwrap().written().await.unwrap();
     let record: serde_json::Value = serde_json::from_str(&text(&file)).unwrap();

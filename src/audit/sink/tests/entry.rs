@@ -2,7 +2,10 @@
 
 use super::journal::{Journal, fields, value, values};
 use super::{hand, line, pod, pull, pulled, record, used};
-use crate::audit::record::{Body, Count, Counters, Event, Outcome, Pull, SandboxImage, SandboxOutcome, Start, Status};
+use crate::audit::record::{
+    Body, Count, Counters, Event, Outcome, Override, Pull, Reload, ReloadOutcome, SandboxImage, SandboxOutcome, Start,
+    Status, Switch,
+};
 use crate::audit::sink::entry::{entry, message_id};
 use crate::audit::sink::{Failures, Sinks};
 
@@ -92,6 +95,20 @@ fn every_event_says_in_a_sentence_what_happened() {
         counters: Counters { substituted: 2, ..Counters::default() },
         last_call: None,
     };
+    let started = |configuration, message: Option<&str>| {
+        let start = Start { rules: 1, configuration, message: message.map(str::to_owned), repaired: 0 };
+        record(Event::Started, Body::Start(Box::new(start)))
+    };
+    let reloaded = |outcome, message: Option<&str>| {
+        let reload = Reload { outcome, rules: 2, message: message.map(str::to_owned) };
+        record(Event::Reloaded, Body::Reload(Box::new(reload)))
+    };
+    let overridden = |instead: Option<&'static str>, uid| {
+        let until = instead.map(|_| jiff::Timestamp::UNIX_EPOCH);
+        let one = Override { rule: "moved".to_owned(), instead, until, uid };
+        record(Event::Overridden, Body::Override(Box::new(one)))
+    };
+    let switched = |event| record(event, Body::Switch(Box::new(Switch { file: "/etc/repoint/disabled".to_owned() })));
     for (record, priority, sentence) in [
         (
             of_pull(Event::FellBack, |_| {}),
@@ -136,7 +153,23 @@ fn every_event_says_in_a_sentence_what_happened() {
             "6",
             "Since 1970-01-01T00:00:00Z: 2 substituted, 0 fell back, 0 failed, 0 observed, 0 denied, 0 used, 0 lost",
         ),
-        (record(Event::Started, Body::Start(Start { rules: 1, repaired: 0 })), "6", "Started with 1 rule"),
+        (started("files", None), "6", "Started with 1 rule"),
+        (
+            started("last_good", Some("/etc/x:1:1: wrong")),
+            "6",
+            "Started with 1 rule of the last good configuration: /etc/x:1:1: wrong",
+        ),
+        (reloaded(ReloadOutcome::Loaded, None), "5", "Read the configuration again: 2 rules"),
+        (reloaded(ReloadOutcome::Refused, Some("wrong")), "5", "Kept what holds, 2 rules: wrong"),
+        (
+            overridden(Some("original"), Some(1000)),
+            "5",
+            "Rule moved is overridden until 1970-01-01T00:00:00Z with original, says user 1000",
+        ),
+        (overridden(None, Some(0)), "5", "Rule moved holds again, says user 0"),
+        (overridden(None, None), "5", "Rule moved holds again"),
+        (switched(Event::Disabled), "5", "No pull is substituted any more: /etc/repoint/disabled is there"),
+        (switched(Event::Enabled), "5", "Pulls are substituted again: /etc/repoint/disabled is gone"),
         (record(Event::Stopped, Body::Count(Box::new(count))), "6", "Stopped"),
     ] {
         let fields = fields(&entry(&record, 1, &line(&record, 1)));

@@ -1,0 +1,121 @@
+//! The sockets that clients connect to: those that were handed over, or one of our own.
+
+use super::systemd::{self, HandedOver};
+use crate::error::Chain;
+use crate::proxy::access::{Access, Owner};
+use crate::proxy::listener::{Listener, Unlistenable};
+use crate::runtime::{Address, Dialer};
+use rustix::process::{getegid, geteuid};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use tokio::net::UnixStream;
+
+/// The sockets.
+#[derive(Debug)]
+pub struct Sockets {
+    /// At least one.
+    pub all: Vec<Listener>,
+    /// The ways to the runtime, whose sockets say who may connect to ours.
+    runtimes: Vec<Arc<Dialer>>,
+    /// Whose they were said to be last.
+    given: Mutex<Option<Owner>>,
+}
+
+// === impl Sockets ===
+
+impl Sockets {
+    /// Those of `handed_over` that are meant for clients, and one at `listen`, if none is there and somebody wants one there
+    /// (`is_wanted`), or there is none at all.
+    ///
+    /// # Errors
+    ///
+    /// When there would be none.
+    pub fn open(
+        handed_over: Vec<HandedOver>,
+        listen: &Address,
+        is_wanted: bool,
+        access: &Access,
+        runtimes: Vec<Arc<Dialer>>,
+    ) -> Result<Self, Unlistenable> {
+        let mut all: Vec<_> = handed_over.into_iter().filter_map(|one| taken(one, listen)).collect();
+        let is_there = all.iter().any(|one| one.path() == listen.path());
+        if all.is_empty() || (is_wanted && !is_there) {
+            all.push(Listener::bind(listen, socket(access, &runtimes))?);
+        }
+        let sockets = Self { all, runtimes, given: Mutex::default() };
+        sockets.settle(access);
+        Ok(sockets)
+    }
+
+    /// Waits for a client at any of them.
+    ///
+    /// # Errors
+    ///
+    /// When the system has none to give just now, for want of file descriptors for instance. Never final.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        std::future::poll_fn(|cx| {
+            let mut all = self.all.iter().map(|one| one.poll_accept(cx));
+            all.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
+    }
+
+    /// Sees to it that nobody may connect who may not connect to the runtime, which may not have been there before.
+    pub fn settle(&self, access: &Access) {
+        let owner = socket(access, &self.runtimes);
+        // What somebody does about a socket by hand stays, as long as nothing else changes.
+        if self.given.lock().unwrap_or_else(PoisonError::into_inner).replace(owner) == Some(owner) {
+            return;
+        }
+        for one in &self.all {
+            let socket = one.path().display();
+            match one.give(owner) {
+                Ok(None) => {}
+                Ok(Some((was, is))) => tracing::info!(%socket, %was, %is, "Changed who may connect"),
+                Err(error) => {
+                    tracing::error!(%socket, error = %Chain(&error), "Could not change who may connect");
+                }
+            }
+        }
+    }
+}
+
+/// Whose a socket is to be. A user or group that there is not gets none.
+fn socket(access: &Access, runtimes: &[Arc<Dialer>]) -> Owner {
+    let own = own();
+    let found = runtimes.iter().filter_map(|runtime| Owner::of_socket(runtime.settled()?.path()));
+    let runtimes: Vec<_> = found.collect();
+    access.socket(own, &runtimes).unwrap_or_else(|error| {
+        tracing::error!(error, "The socket is left to the user that repoint runs as ([access])");
+        Owner { mode: own.mode & 0o600, ..own }
+    })
+}
+
+/// What belongs to the user that this process runs as, and to nobody else.
+pub fn own() -> Owner {
+    Owner { uid: geteuid().as_raw(), gid: getegid().as_raw(), mode: crate::proxy::access::SOCKET_MODE }
+}
+
+/// A socket that was handed over for clients to connect to.
+fn taken(HandedOver { name, socket }: HandedOver, listen: &Address) -> Option<Listener> {
+    let listener = match Listener::handed_over(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(name, error = %Chain(&error), "A socket that was handed over is of no use");
+            return None;
+        }
+    };
+    let socket = listener.path().display();
+    if name == systemd::SOCKET {
+        tracing::info!(%socket, "Took a socket that was handed over");
+        return Some(listener);
+    }
+    // Nobody else can listen there.
+    if listener.path() == listen.path() {
+        tracing::warn!(%socket, name, expected = systemd::SOCKET, "Took a socket that was handed over by another name (FileDescriptorName=)");
+        return Some(listener);
+    }
+    tracing::warn!(%socket, name, expected = systemd::SOCKET, "Left a socket alone that was handed over by another name (FileDescriptorName=)");
+    None
+}
