@@ -26,6 +26,10 @@ pub enum Command {
     Report(Report),
     /// Follow the audit log
     Tail(Tail),
+    /// Tell how the service on this node is
+    Status(Status),
+    /// Put something else in the place of what a rule says, for a while
+    Override(Override),
     /// Look at the configuration, or turn it into others' and back
     #[command(subcommand)]
     Config(Config),
@@ -192,6 +196,76 @@ pub struct Tail {
     pub config: Option<PathBuf>,
 }
 
+/// Options of `status`.
+#[derive(Debug, Args)]
+#[command(after_long_help = STATUS)]
+pub struct Status {
+    /// Print it as JSON
+    #[arg(long, conflicts_with = "check")]
+    pub json: bool,
+    /// Look at one thing alone, and say it on one line: exit code 0 where all is well, 1 where it is not, 2 where that cannot be
+    /// told (as node-problem-detector has it)
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub check: Option<Check>,
+    /// Where the service is
+    #[command(flatten)]
+    pub service: Service,
+}
+
+/// Something that can be well or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Check {
+    /// Whether the kubelet calls: it has within the last 15 minutes
+    Kubelet,
+    /// Whether every record got into the audit log since the start
+    Audit,
+    /// Whether the configuration of the files is in force
+    Config,
+    /// Whether pulls are served: none failed within the last 15 minutes that no success followed
+    Substitutions,
+}
+
+/// Options of `override`.
+#[derive(Debug, Args)]
+#[command(after_long_help = OVERRIDE)]
+pub struct Override {
+    /// The rule's name
+    #[arg(value_name = "RULE")]
+    pub rule: String,
+    /// What is done instead
+    #[arg(value_enum, required_unless_present = "end", conflicts_with = "end")]
+    pub instead: Option<Instead>,
+    /// For how long: `2h` (also `s`, `m`, `d`), a week at the most
+    #[arg(long = "for", value_name = "TIME", required_unless_present = "end", conflicts_with = "end")]
+    pub time: Option<String>,
+    /// End it now: the rule holds again
+    #[arg(long)]
+    pub end: bool,
+    /// Where the service is
+    #[command(flatten)]
+    pub service: Service,
+}
+
+/// What is done instead of what a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Instead {
+    /// Ask the registry that the image is named by, as if no target had it (recorded as `fell_back`)
+    Original,
+    /// Make the pull as it is asked for, and record it (as `observed`)
+    Observe,
+}
+
+/// Where a running service is.
+#[derive(Debug, Default, Args)]
+pub struct Service {
+    /// Its admin socket [default: the configured one]
+    #[arg(long, value_name = "SOCKET")]
+    pub admin: Option<String>,
+    /// The configuration file, which says where that is [default: /etc/repoint/repoint.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// Options of `serve`. Each goes before what the configuration file says.
 #[derive(Debug, Default, Args)]
 pub struct Serve {
@@ -238,6 +312,14 @@ const REPORT: &str = "\
 Exit codes: 5 as --fail-on-legacy and --ready-to-remove say; 1 also where a file could not be
 read to its end. The order, the fields of --format json, and how owners are guessed are in
 docs/report.md.";
+
+const STATUS: &str = "\
+Fields of --json stay what they are; more may come. Times are RFC 3339; what there is none of is null.";
+
+const OVERRIDE: &str = "\
+It holds for pulls that come from then on, outlives a restart of the service, ends by itself, and is
+recorded with the user who said so. To have no pull substituted by any rule, make the file
+/etc/repoint/disabled (`touch`), and remove it again.";
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 wrong configuration, all of whose mistakes are told,

@@ -10,7 +10,7 @@ pub enum Exit {
     Done = 0,
     /// The world was against it: a socket in use, a file that can't be read.
     Failed = 1,
-    /// The command line is wrong.
+    /// The command line is wrong. (Of `status --check`: it cannot be told.)
     Usage = 2,
     /// The configuration is wrong.
     Configuration = 3,

@@ -17,12 +17,35 @@ struct Now {
     /// Up to the last heartbeat.
     lost: u64,
     last_call: Option<Timestamp>,
+    last_pulled: Option<Timestamp>,
+    last_failed: Option<Timestamp>,
+}
+
+/// What there was since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How much of what, but for what was lost since the last heartbeat.
+    pub counters: Counters,
+    /// When the kubelet called last.
+    pub last_call: Option<Timestamp>,
+    /// When an image was pulled last that a rule decided.
+    pub last_pulled: Option<Timestamp>,
+    /// When that failed last.
+    pub last_failed: Option<Timestamp>,
 }
 
 impl Tally {
     /// Counts from `since` on.
     pub const fn new(since: Timestamp) -> Self {
-        Self(Mutex::new(Now { since, counters: Counters::ZERO, before: Counters::ZERO, lost: 0, last_call: None }))
+        Self(Mutex::new(Now {
+            since,
+            counters: Counters::ZERO,
+            before: Counters::ZERO,
+            lost: 0,
+            last_call: None,
+            last_pulled: None,
+            last_failed: None,
+        }))
     }
 
     /// A call of the kubelet's, at `now`.
@@ -42,9 +65,11 @@ impl Tally {
         self.locked().last_call
     }
 
-    /// A record.
-    pub fn record(&self, event: Event) {
-        let counters = &mut self.locked().counters;
+    /// A record, at `now`.
+    pub fn record(&self, event: Event, now: Timestamp) {
+        let mut tally = self.locked();
+        let now = Some(now);
+        let counters = &mut tally.counters;
         match event {
             Event::Substituted => add(&mut counters.substituted),
             Event::FellBack => add(&mut counters.fell_back),
@@ -62,6 +87,11 @@ impl Tally {
             | Event::Disabled
             | Event::Enabled => {}
         }
+        if matches!(event, Event::Substituted | Event::FellBack) {
+            tally.last_pulled = now;
+        } else if event == Event::Failed {
+            tally.last_failed = now;
+        }
     }
 
     /// All of it, and begins anew. `lost` is how many records could not be written, ever.
@@ -74,10 +104,10 @@ impl Tally {
         Count { since, counters, last_call: tally.last_call }
     }
 
-    /// All of it since the beginning, but for what was lost since the last heartbeat; and when the kubelet called last.
-    pub fn totals(&self) -> (Counters, Option<Timestamp>) {
-        let tally = self.locked();
-        (tally.before.plus(tally.counters), tally.last_call)
+    /// All of it since the beginning.
+    pub fn totals(&self) -> Totals {
+        let Now { counters, before, last_call, last_pulled, last_failed, .. } = *self.locked();
+        Totals { counters: before.plus(counters), last_call, last_pulled, last_failed }
     }
 
     fn locked(&self) -> MutexGuard<'_, Now> {
@@ -103,15 +133,16 @@ mod tests {
         assert_eq!(tally.last_call(), Some(at(2)));
         tally.asked();
         for event in [Event::Substituted, Event::Substituted, Event::Denied, Event::Started] {
-            tally.record(event);
+            tally.record(event, at(3));
         }
         let count = tally.take(at(10), 1);
         let expected = Counters { calls: 2, asked: 1, substituted: 2, denied: 1, lost: 1, ..Counters::ZERO };
         assert_eq!((count.since, count.counters, count.last_call), (at(0), expected, Some(at(2))));
         let count = tally.take(at(20), 1);
         assert_eq!((count.since, count.counters, count.last_call), (at(10), Counters::ZERO, Some(at(2))));
-        tally.record(Event::Failed);
-        let expected = Counters { failed: 1, ..expected };
-        assert_eq!(tally.totals(), (expected, Some(at(2))));
+        tally.record(Event::Failed, at(30));
+        let counters = Counters { failed: 1, ..expected };
+        let (last_call, last_pulled, last_failed) = (Some(at(2)), Some(at(3)), Some(at(30)));
+        assert_eq!(tally.totals(), Totals { counters, last_call, last_pulled, last_failed });
     }
 }

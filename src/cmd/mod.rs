@@ -2,14 +2,17 @@
 
 pub mod config;
 pub mod explain;
+pub mod override_rule;
 pub mod report;
 pub mod serve;
+mod service;
+pub mod status;
 pub mod tail;
 
 use crate::args::{Cli, Command};
 use crate::error::Chain;
 use crate::exit::Exit;
-use crate::output::Plain;
+use crate::output::{self, Plain};
 use std::error::Error;
 use std::io::Write;
 
@@ -29,14 +32,16 @@ impl Failure {
 /// Does what the command line says. An error is printed once, here.
 pub fn run(cli: Cli) -> Exit {
     let outcome = match cli.command {
-        Command::Serve(options) => serve::run(options),
-        Command::Explain(options) => explain::run(&options),
-        Command::Report(options) => report::run(&options),
-        Command::Tail(options) => tail::run(&options),
-        Command::Config(command) => config::run(&command),
+        Command::Serve(options) => serve::run(options).map(done),
+        Command::Explain(options) => explain::run(&options).map(done),
+        Command::Report(options) => report::run(&options).map(done),
+        Command::Tail(options) => tail::run(&options).map(done),
+        Command::Status(options) => status::run(&options),
+        Command::Override(options) => override_rule::run(&options).map(done),
+        Command::Config(command) => config::run(&command).map(done),
     };
     match outcome {
-        Ok(()) => Exit::Done,
+        Ok(exit) => exit,
         Err(Failure { exit, cause }) => {
             let mut told = std::io::stderr();
             for line in Chain(cause.as_ref()).to_string().lines() {
@@ -46,6 +51,20 @@ pub fn run(cli: Cli) -> Exit {
             exit
         }
     }
+}
+
+/// Why nothing was said.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct Unwritable(#[from] std::io::Error);
+
+fn print(text: &str) -> Result<(), Failure> {
+    output::print(text).map_err(|error| Failure::new(Exit::Failed, Unwritable(error)))
+}
+
+/// That was all.
+const fn done((): ()) -> Exit {
+    Exit::Done
 }
 
 /// Says what has to be known besides what is printed, a line each.

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::trouble::Line;
 use crate::audit::record::Counters;
+use crate::audit::tally::Totals;
 use crate::config::Footing;
 use crate::error::Chain;
 use crate::output::Plain;
@@ -15,10 +16,10 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// How it is. Fields keep their meaning; more may come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Of repoint.
-    pub version: &'static str,
+    pub version: String,
     /// Of the process.
     pub pid: u32,
     /// When the process started.
@@ -39,6 +40,10 @@ pub struct Status {
     pub runtime: Runtime,
     /// When the kubelet called last.
     pub last_call: Option<Timestamp>,
+    /// When an image was pulled last that a rule decided.
+    pub last_pulled: Option<Timestamp>,
+    /// When that failed last.
+    pub last_failed: Option<Timestamp>,
     /// Calls under way.
     pub calls_under_way: usize,
     /// What was counted since the start.
@@ -48,10 +53,10 @@ pub struct Status {
 }
 
 /// The configuration in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Configuration {
     /// `files`, `last_good` or `none`.
-    pub source: &'static str,
+    pub source: String,
     /// Its hash.
     pub hash: String,
     /// Since when.
@@ -65,7 +70,7 @@ pub struct Configuration {
 }
 
 /// Why what is written is not in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Refusal {
     /// Since when.
     pub time: Timestamp,
@@ -92,10 +97,10 @@ impl Control {
     /// How it is.
     pub async fn status(&self) -> Status {
         let shared = self.shared();
-        let (counters, last_call) = shared.tally.totals();
+        let Totals { counters, last_call, last_pulled, last_failed } = shared.tally.totals();
         let known = self.known();
         let configuration = Configuration {
-            source: known.footing.as_str(),
+            source: known.footing.as_str().to_owned(),
             hash: known.hash,
             since: known.since,
             files: known.files,
@@ -103,7 +108,7 @@ impl Control {
             refused: known.refused.map(|(time, message)| Refusal { time, message }),
         };
         Status {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: known.started,
             now: shared.clock.now(),
@@ -114,8 +119,10 @@ impl Control {
             overrides: shared.overrides.all(),
             runtime: self.runtime().await,
             last_call,
+            last_pulled,
+            last_failed,
             calls_under_way: self.end.calls.count(),
-            // Those that are lost since the last heartbeat are counted, and not yet taken.
+            // Since the start, those too that no heartbeat has told of.
             counters: Counters { lost: shared.metrics.audit_failures.get(), ..counters },
             last_error: self.trouble.last(),
         }
@@ -138,8 +145,7 @@ impl Control {
     /// How it is, on a line.
     pub(super) fn line(&self) -> String {
         let shared = self.shared();
-        let (counters, _) = shared.tally.totals();
-        let Counters { substituted, fell_back, failed, .. } = counters;
+        let Counters { substituted, fell_back, failed, .. } = shared.tally.totals().counters;
         let mut line = String::new();
         if shared.overrides.is_disabled() {
             line.push_str("DISABLED; ");

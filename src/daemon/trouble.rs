@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::output::Plain;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::field::{Field, Visit};
@@ -16,7 +16,7 @@ use tracing_subscriber::layer::Context;
 pub struct Trouble(Arc<Mutex<Option<Line>>>);
 
 /// A line of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// When.
     pub time: Timestamp,

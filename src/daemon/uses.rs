@@ -47,7 +47,7 @@ pub async fn record(
         for sighting in sightings {
             let pods = containers.as_ref().map(|containers| pods(containers, &sighting));
             let body = Body::Use(Box::new(used(sighting, pods)));
-            tally.record(Event::Used);
+            tally.record(Event::Used, Clock::SYSTEM.now());
             if let Err(error) = log.leave(Record { time: Clock::SYSTEM.now(), event: Event::Used, body }) {
                 tracing::error!(error = %Chain(&error), "The use of an image is not in the audit log");
             }

@@ -204,7 +204,7 @@ impl Pending {
     fn count(&self, ended: Outcome, record: &audit::record::Pull) {
         let (metrics, rule) = (&self.shared.metrics, record.rule.clone());
         let outcome = ended.as_str();
-        self.shared.tally.record(self.event);
+        self.shared.tally.record(self.event, self.shared.clock.now());
         let said = match self.event {
             Event::Observed => {
                 metrics.observed.get_or_create(&metrics::Observed { rule, outcome }).inc();

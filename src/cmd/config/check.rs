@@ -12,7 +12,8 @@ use crate::output::Plain;
 ///
 /// When there is a mistake.
 pub(super) fn run(ConfigFile { file }: &ConfigFile) -> Result<(), Failure> {
-    let source = config::load(file.as_deref());
+    // What serves goes by the usual file; one that is named is somebody's who works on it.
+    let source = if file.is_some() { config::load(file.as_deref()) } else { config::source::load_trusted(None) };
     let settings =
         config::settings(&Serve::default(), &source).map_err(|mistakes| Failure::new(Exit::Configuration, mistakes))?;
     let there = if source.is_there { "" } else { " (not there)" };
@@ -21,6 +22,9 @@ pub(super) fn run(ConfigFile { file }: &ConfigFile) -> Result<(), Failure> {
     let mut said = format!("{}{there}: {rules}, {drop_ins}: no mistakes\n", Plain(&file));
     for warning in config::warnings(&source, &settings) {
         said = format!("{said}warning: {warning}\n");
+    }
+    if let Some(needed) = config::check::needs_network(&settings) {
+        said = format!("{said}note: {needed}\n");
     }
     print(&said)
 }

@@ -6,10 +6,8 @@ mod import;
 mod schema;
 mod show;
 
-use super::{Failure, note};
+use super::{Failure, note, print};
 use crate::args::Config;
-use crate::exit::Exit;
-use crate::output;
 
 /// Does what the command line says.
 ///
@@ -24,13 +22,4 @@ pub fn run(command: &Config) -> Result<(), Failure> {
         Config::Export(options) => export::run(options),
         Config::Import(options) => import::run(options),
     }
-}
-
-/// Why nothing was said.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output")]
-struct Unwritable(#[from] std::io::Error);
-
-fn print(text: &str) -> Result<(), Failure> {
-    output::print(text).map_err(|error| Failure::new(Exit::Failed, Unwritable(error)))
 }

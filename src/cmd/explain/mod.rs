@@ -3,7 +3,7 @@
 mod fact;
 mod text;
 
-use super::Failure;
+use super::{Failure, note};
 use crate::args::{Explain, Serve};
 use crate::config::{self, Settings};
 use crate::exit::Exit;
@@ -35,6 +35,10 @@ pub fn run(options: &Explain) -> Result<(), Failure> {
     let source = config::load(options.config.as_deref());
     let settings =
         config::settings(&Serve::default(), &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
+    let switch = config::source::switch(options.config.as_deref());
+    if switch.symlink_metadata().is_ok() {
+        note([format!("the kill switch is thrown: no pull is substituted while {} is there", switch.display())]);
+    }
     let now = jiff::Timestamp::now();
     explain(options, &settings, now, &mut io::stdin().lock(), &mut io::stdout().lock()).or_else(|undone| match undone {
         // Who closes the pipe has read what they wanted.

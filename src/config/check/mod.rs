@@ -6,7 +6,7 @@ mod files;
 mod rules;
 mod warnings;
 
-pub use warnings::warnings;
+pub use warnings::{needs_network, warnings};
 
 use super::keys;
 use super::mistake::{Mistake, Mistakes};
@@ -63,6 +63,8 @@ pub struct Settings {
 
 /// The socket the kubelet is pointed to.
 pub const LISTEN: &str = "unix:///run/repoint/repoint.sock";
+/// What the socket for metrics is called, beside the other one.
+pub const ADMIN: &str = "admin.sock";
 /// The audit log.
 pub const AUDIT_FILE: &str = "/var/log/repoint/audit.jsonl";
 /// Some 250,000 records, which compressed take a tenth of that.
@@ -117,7 +119,7 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
         }
     }
     // Beside the other one, wherever that is: two that run side by side do not meet.
-    let beside = || listen.as_ref().map(|listen| listen.beside("admin.sock"));
+    let beside = || listen.as_ref().map(|listen| listen.beside(ADMIN));
     let admin = said.admin.as_ref().map(|admin| admin.value.clone()).or_else(beside);
     if let Some(more) = said.labels.get(keys::MOST_LABELS) {
         let what = format!("there are more than {} labels", keys::MOST_LABELS);

@@ -5,12 +5,13 @@ use crate::config::mistake::Mistake;
 use crate::config::place::Placed;
 use crate::config::reader::segment;
 use crate::config::said::{List, SaidAudit, SaidRule};
-use crate::config::source::Source;
+use crate::config::source::Source as Files;
+use crate::credentials::Source;
 use crate::rules::{Action, Credentials, Glob, Pattern, Percent};
 use std::fmt;
 
 /// What one may want to look at again.
-pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
+pub fn warnings(source: &Files, settings: &Settings) -> Vec<Mistake> {
     let mut warnings = Vec::new();
     let targets = || settings.rules.rules().iter().flat_map(|rule| &rule.targets);
     for said in &source.said.credentials {
@@ -49,6 +50,21 @@ pub fn warnings(source: &Source, settings: &Settings) -> Vec<Mistake> {
     warnings.extend(arguments::warnings(&source.said.credentials));
     warnings.extend(files::warnings(&source.said.credentials));
     warnings
+}
+
+/// Why the unit as it is shipped does not do for `settings`, and what does: it is shut off from the network.
+pub fn needs_network(settings: &Settings) -> Option<String> {
+    let provider = settings.credentials.iter().find(|(_, source)| matches!(source, Source::Provider { .. }));
+    let needs = [
+        settings.metrics_tcp.map(|_| "`metrics_tcp`".to_owned()),
+        provider.map(|(name, _)| format!("the provider of `credentials.{}`, if it asks a network,", segment(name))),
+    ];
+    let needs: Vec<_> = needs.into_iter().flatten().collect();
+    let is_needed = !needs.is_empty();
+    is_needed.then(|| {
+        let needs = needs.join(" and ");
+        format!("{needs} needs the drop-in network.conf in /etc/systemd/system/repoint.service.d: the unit is shut off from the network")
+    })
 }
 
 /// What is matched for nothing, and excluded for nothing. (Of what is excluded in part, the rest was meant.)

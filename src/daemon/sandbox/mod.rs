@@ -273,7 +273,7 @@ impl Watch {
         let body = SandboxImage { rule: rule.to_owned(), image: image.to_owned(), substitute, outcome, message };
         let body = audit::Body::SandboxImage(Box::new(body));
         let record = Record { time: self.shared.clock.now(), event: Event::SandboxImage, body };
-        self.shared.tally.record(Event::SandboxImage);
+        self.shared.tally.record(Event::SandboxImage, self.shared.clock.now());
         if let Err(error) = self.shared.audit.leave(record) {
             tracing::error!(error = %Chain(&error), image, "The audit log does not say how the sandbox image is");
         }
