@@ -16,6 +16,8 @@ mod story;
 mod aliases;
 // The table of actions and calls that the documentation has.
 mod actions;
+// Started by a service manager.
+mod activation;
 // Accountable: no answer without a record, whatever happens to the disk, the file or the process.
 mod audit;
 // Kubelets whose `:authority` is none, in front of a server that insists on one.
@@ -46,6 +48,8 @@ mod packaging;
 mod presence;
 // Transparent: what was not to be changed passes through as it is.
 mod relay;
+// The configuration, read again while the service runs; and what a service stands on whose configuration is wrong.
+mod reload;
 // What the audit log comes to, read again.
 mod report;
 // The round of a pull: who is asked, in which order, for how long, and what comes back.
@@ -62,6 +66,10 @@ mod shippers;
 mod sinks;
 // Bad input, and the ways of starting and stopping.
 mod startup;
+// The end of the service, and the next one: no call is lost.
+mod stop;
+// The kill switch, and overrides of single rules.
+mod switch;
 // The audit log, followed.
 mod tail;
 // Rules explained, and said in others' words.

@@ -41,7 +41,7 @@ pub struct Said {
 }
 
 /// `[audit]`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the table of keys explains them")]
 pub struct SaidAudit {
     pub file: Option<Placed<PathBuf>>,
@@ -56,7 +56,7 @@ pub struct SaidAudit {
 }
 
 /// `[access]`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the table of keys explains them")]
 pub struct SaidAccess {
     pub owner: Option<Placed<Account>>,
@@ -69,7 +69,7 @@ pub struct SaidAccess {
 }
 
 /// `[drain]`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the table of keys explains them")]
 pub struct SaidDrain {
     pub calls: Option<Placed<Duration>>,
@@ -77,7 +77,7 @@ pub struct SaidDrain {
 }
 
 /// One of `[labels]`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SaidLabel {
     /// Its name.
     pub name: Placed<String>,

@@ -93,7 +93,7 @@ pub fn stand(options: &Serve, state: &Path) -> Result<Standing, Mistakes> {
         Ok(settings) => (settings, bare),
         // What is left contradicts itself.
         Err(_) => {
-            let nothing = Source { said: without_rules(), ..Source::default() };
+            let nothing = Source { said: without_rules(), is_whole: true, ..Source::default() };
             (settings(options, &nothing)?, nothing)
         }
     };
@@ -132,17 +132,24 @@ fn without_rules() -> Said {
 // === impl Source ===
 
 impl Source {
-    /// What it says of where things are, as far as that was understood, and of nothing else.
+    /// What it says of where things are, who may call and what is recorded, as far as that was understood: nothing of what is
+    /// pulled from elsewhere.
     fn bare(&self) -> Self {
         let said = &self.said;
         Self {
             path: self.path.clone(),
+            is_whole: true,
             said: Said {
                 listen: said.listen.clone(),
                 admin: said.admin.clone(),
                 runtime: said.runtime.clone(),
                 image_endpoint: said.image_endpoint.clone(),
+                metrics_tcp: said.metrics_tcp.clone(),
+                access: said.access.clone(),
+                drain: said.drain.clone(),
+                audit: said.audit.clone(),
                 node: said.node.clone(),
+                labels: said.labels.clone(),
                 state: said.state.clone(),
                 ..without_rules()
             },

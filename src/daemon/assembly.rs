@@ -55,6 +55,7 @@ pub(super) fn assemble(standing: &Standing, dialers: &Dialers, overrides: Overri
     let (metrics, clock) = (Metrics::default(), Clock::SYSTEM);
     metrics.start(clock.now());
     tell_metrics(&metrics, standing);
+    metrics.overrides.set(i64::try_from(overrides.all().len()).unwrap_or(i64::MAX));
     let sinks = Sinks::open(&settings.audit, &metrics.sink_failures)?;
     let (log, writer) = Log::start(&settings.audit, origin(settings), metrics.audit_failures.clone(), sinks)?;
     let tally = Arc::new(Tally::new(clock.now()));

@@ -150,3 +150,33 @@ pub fn handed_over() -> io::Result<Vec<HandedOver>> {
     });
     Ok(owned.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_stands_still_gives_no_sign_of_life() {
+        let (told, news) = sync_channel(QUEUE);
+        let manager = Manager { told: Some(told), watchdog: Some(Duration::from_millis(30)) };
+        let heard = || news.try_iter().count();
+        let mut living = std::pin::pin!(manager.live());
+        let goes_round = tokio::time::timeout(Duration::from_millis(200), living.as_mut()).await;
+        assert!(goes_round.is_err() && heard() > 1);
+        // The thread that tells the manager is not this one, and goes on; what it is to tell comes from here.
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(heard(), 0);
+        let goes_round = tokio::time::timeout(Duration::from_millis(200), living).await;
+        assert!(goes_round.is_err() && heard() > 1);
+    }
+
+    #[tokio::test]
+    async fn a_manager_that_is_busy_is_not_waited_for() {
+        let (told, news) = sync_channel(1);
+        let manager = Manager { told: Some(told), watchdog: None };
+        for _ in 0..100 {
+            manager.status("x".to_owned());
+        }
+        assert_eq!(news.try_iter().count(), 1);
+    }
+}

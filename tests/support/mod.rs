@@ -13,6 +13,7 @@ pub mod journal;
 pub mod kubelet;
 pub mod left;
 pub mod log;
+pub mod manager;
 pub mod page;
 pub mod repoint;
 pub mod standin;

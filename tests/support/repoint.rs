@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,6 +31,12 @@ pub struct Setup {
     within: Vec<String>,
     /// By the name of the file, without its end.
     drop_ins: Vec<(String, String)>,
+    /// In the place of all that makes a file.
+    verbatim: Option<String>,
+    /// Another file than its own, which somebody else has written.
+    config: Option<PathBuf>,
+    /// A socket that it is handed, and what that is called.
+    handed: Option<(OwnedFd, String)>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     stdout: Stdio,
@@ -83,6 +90,24 @@ impl Setup {
         self
     }
 
+    /// This file, whatever else was said.
+    pub fn verbatim(mut self, text: &str) -> Self {
+        self.verbatim = Some(text.to_owned());
+        self
+    }
+
+    /// A file that is there, in the place of its own.
+    pub fn config(mut self, file: &Path) -> Self {
+        self.config = Some(file.to_owned());
+        self
+    }
+
+    /// A socket that listens already, by this name, as systemd hands them over.
+    pub fn handed(mut self, socket: impl Into<OwnedFd>, name: &str) -> Self {
+        self.handed = Some((socket.into(), name.to_owned()));
+        self
+    }
+
     /// A variable of its environment, and of nobody else's.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -129,7 +154,7 @@ impl Setup {
 
     fn spawn(self) -> Repoint {
         let file = self.file();
-        let Self { directory, drop_ins, flags, environment, stdout, within, .. } = self;
+        let Self { directory, drop_ins, flags, environment, stdout, within, config, handed, .. } = self;
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("repoint.toml"), file).unwrap();
         for (name, text) in drop_ins {
@@ -142,15 +167,28 @@ impl Setup {
         // At its end, whoever else writes it: two may be started in one directory.
         let log = File::options().append(true).open(log).unwrap();
         let mut command = within;
+        let stdin = match handed {
+            None => Stdio::null(),
+            // Descriptors are numbers: it comes as the first one, and a shell, whose process it then is, makes it the fourth.
+            Some((socket, name)) => {
+                let script = format!(
+                    "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES='{name}'; \
+                     export LISTEN_PID LISTEN_FDS LISTEN_FDNAMES; exec \"$@\""
+                );
+                command.extend(["sh", "-c", script.as_str(), "sh"].map(str::to_owned));
+                socket.into()
+            }
+        };
         command.extend([program().display().to_string(), "serve".to_owned()]);
-        command.extend(["--config".to_owned(), directory.join("repoint.toml").display().to_string()]);
+        let config = config.unwrap_or_else(|| directory.join("repoint.toml"));
+        command.extend(["--config".to_owned(), config.display().to_string()]);
         command.extend(["--listen".to_owned(), format!("unix://{}", directory.join("repoint.sock").display())]);
         command.extend(flags);
         let child = Command::new(&command[0])
             .args(&command[1..])
             .env("RUST_LOG", "info,repoint=debug")
             .envs(environment)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(log)
             .spawn()
@@ -158,7 +196,11 @@ impl Setup {
         Repoint { child, directory, command }
     }
 
-    fn file(&self) -> String {
+    /// What is in its file.
+    pub fn file(&self) -> String {
+        if let Some(text) = &self.verbatim {
+            return text.clone();
+        }
         let Self { settings, audit: more, tables, .. } = self;
         let audit = self.directory.join("audit.jsonl");
         let state = self.directory.join("state");
@@ -223,6 +265,9 @@ impl Repoint {
             tables: String::new(),
             within: Vec::new(),
             drop_ins: Vec::new(),
+            verbatim: None,
+            config: None,
+            handed: None,
             flags: Vec::new(),
             environment: Vec::new(),
             stdout: Stdio::null(),
@@ -241,6 +286,36 @@ impl Repoint {
 
     pub fn socket(&self) -> PathBuf {
         self.directory.join("repoint.sock")
+    }
+
+    /// Its configuration file. Drop-ins are in `repoint.d` beside it, and so is the kill switch.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("repoint.toml")
+    }
+
+    /// Its admin socket.
+    pub fn admin(&self) -> PathBuf {
+        self.directory.join("admin.sock")
+    }
+
+    /// How it is, as `/status` has it.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.page("/status")).expect("an object")
+    }
+
+    /// Waits until `is_so` of what it recorded.
+    pub async fn recorded(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            // The last line may be on its way.
+            let text = fs::read_to_string(self.audit_file()).unwrap_or_default();
+            let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(found) = whole.into_iter().find(|record| is_so(record)) {
+                return found;
+            }
+            assert!(started.elapsed() < LIMIT, "it does not record {what}: {text}\n{}", self.log());
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -275,8 +350,21 @@ impl Repoint {
 
     /// What it counts, as a scraper sees it.
     pub fn metrics(&self) -> String {
-        let mut line = UnixStream::connect(self.directory.join("admin.sock")).expect("it tells its metrics");
-        line.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        self.page("/metrics")
+    }
+
+    /// A page of its admin socket.
+    fn page(&self, path: &str) -> String {
+        let started = Instant::now();
+        let mut line = loop {
+            // It comes a moment after the other one.
+            match UnixStream::connect(self.admin()) {
+                Ok(line) => break line,
+                Err(error) => assert!(started.elapsed() < LIMIT, "it has no admin socket: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        line.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
         let mut page = String::new();
         line.read_to_string(&mut page).unwrap();
         let (head, body) = page.split_once("\r\n\r\n").expect("a page");
