@@ -494,3 +494,33 @@ async fn what_the_runtime_pulls_by_itself_is_learnt_anew_when_it_has_restarted()
     until("all is well", async || repoint.metrics().contains("repoint_sandbox_image_missing 0\n").then_some(())).await;
     assert_eq!(outcomes(&repoint), ["cannot"]);
 }
+
+// ==== What changes while the service runs ====
+
+#[tokio::test]
+async fn while_the_kill_switch_is_thrown_it_is_the_runtime_s_own_affair_and_seen_to_again_after() {
+    let (standin, setup, directory) = old_pair();
+    let switch = directory.path().join("repoint/disabled");
+    std::fs::create_dir(switch.parent().unwrap()).unwrap();
+    std::fs::write(&switch, "").unwrap();
+    let repoint = setup.start().await;
+    Kubelet::v1(&repoint.socket()).run_pod(&PodSandboxConfig::default()).await.unwrap();
+    assert!(standin.own_calls().iter().all(|seen| ![PULL, CREATE].contains(&seen.path())));
+    std::fs::remove_file(&switch).unwrap();
+    until_told(&repoint, "pulled").await;
+}
+
+#[tokio::test]
+async fn a_rule_that_comes_with_a_reload_is_about_it_at_once() {
+    let (_standin, setup, _directory) = old_pair();
+    let repoint = setup.settings("builtin_rules = []").start().await;
+    let kubelet = Kubelet::v1(&repoint.socket());
+    kubelet.run_pod(&PodSandboxConfig::default()).await.unwrap();
+    assert_eq!(outcomes(&repoint), [""; 0]);
+    let text = std::fs::read_to_string(repoint.config()).unwrap();
+    std::fs::write(repoint.config(), text.replace("builtin_rules = []", "")).unwrap();
+    repoint.signal("HUP");
+    repoint.recorded("a reload", |record| record["event"] == "reloaded").await;
+    kubelet.run_pod(&PodSandboxConfig::default()).await.unwrap();
+    assert_eq!(outcomes(&repoint), ["pulled"], "before the call goes on");
+}

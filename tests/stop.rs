@@ -22,6 +22,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
+use crate::support::http2::{self, Authority, REFUSED_STREAM};
 use crate::support::kubelet::Kubelet;
 use crate::support::repoint::{Repoint, Setup};
 use crate::support::standin::{Answer, Standin, State};
@@ -245,6 +246,44 @@ async fn each_call_has_the_time_of_what_it_does_and_ends_in_a_status() {
     // In this order, however slow the machine is.
     assert!(endless < usual && usual < long, "{:?}", (after(endless), after(usual), after(long)));
     assert!(log.contains("it is being stopped"), "{log}");
+    assert!(repoint.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_call_that_comes_after_the_stop_began_is_refused_so_that_it_may_be_made_again() {
+    let (_directory, standin, setup) = place();
+    let held = CancellationToken::new();
+    standin.answers_once(EXEC, Answer::message(&VersionResponse::default()).held_by(&held));
+    let repoint = setup.start().await;
+    let mut client = http2::Client::connect(UnixStream::connect(repoint.socket()).await.unwrap()).await.unwrap();
+    let of = |path| http2::Request::grpc(path, Authority::Localhost, b"");
+    let under_way = client.send(&of(EXEC)).await;
+    standin.first(EXEC, State::Received).await;
+    repoint.signal("TERM");
+    until("it stops", || repoint.log().contains("Stopping: waiting")).await;
+    // It was told so by then, and has not read it yet.
+    let late = client.send(&of(VERSION)).await;
+    assert_eq!(client.answer(late).await.end, http2::End::Reset(REFUSED_STREAM));
+    held.cancel();
+    assert!(matches!(client.answer(under_way).await.end, http2::End::Trailers(_)));
+    assert!(repoint.ended().await.success());
+    assert!(standin.calls().iter().all(|seen| seen.path() != VERSION), "the runtime has not heard of it");
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_ends_in_trailers_when_its_time_is_over() {
+    let (_directory, standin, setup) = place();
+    let (feed, answer) = Answer::stream();
+    standin.answers_once(EVENTS, answer);
+    let repoint = setup.start().await;
+    let client = Client::new(&repoint.socket());
+    let stop = async {
+        standin.first(EVENTS, State::Received).await;
+        assert!(feed.send(&[7; 27]).await);
+        repoint.signal("TERM");
+    };
+    let (end, ()) = tokio::join!(client.call(EVENTS), stop);
+    assert_eq!(end, End::Code(Code::Unavailable as i32));
     assert!(repoint.ended().await.success());
 }
 

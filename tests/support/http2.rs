@@ -27,6 +27,10 @@ pub(crate) const END_HEADERS: u8 = 0x4;
 pub(crate) const PADDED: u8 = 0x8;
 pub(crate) const PRIORITY: u8 = 0x20;
 
+/// The error code of a connection that ends in peace, and of a call that nobody looked at (RFC 9113 §7).
+const NO_ERROR: u32 = 0x0;
+pub(crate) const REFUSED_STREAM: u32 = 0x7;
+
 /// The error code of a request that an HTTP/2 server finds malformed (RFC 9113 §7).
 pub(crate) const PROTOCOL_ERROR: u32 = 0x1;
 
@@ -370,8 +374,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Client<IO> {
                 }
             }
             GOAWAY => {
-                let code = number(&frame.payload[4..8]);
-                self.end_all(|| End::GoAway(code));
+                let (last, code) = (number(&frame.payload[..4]), number(&frame.payload[4..8]));
+                // Who leaves in peace still answers what it has looked at (RFC 9113 §6.8).
+                let is_over = |stream: u32| code != NO_ERROR || stream > last;
+                for (stream, response) in &mut self.open {
+                    if response.end == End::Open && is_over(*stream) {
+                        response.end = End::GoAway(code);
+                    }
+                }
             }
             _ => {}
         }
