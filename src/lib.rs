@@ -7,7 +7,8 @@
 //!    name, value and order within a name, streams, errors, deadlines and cancellation; every method, known or not.
 //! 2. **Accountable.** No substituted pull is answered before its record is in the file, or the alarm is raised. No secret is
 //!    ever in a record or a log.
-//! 3. **Never the reason a node is down.** A runtime that is away is waited for; what can't be read is passed on.
+//! 3. **Never the reason a node is down.** A runtime that is away is waited for; what can't be read is passed on;
+//!    it starts whatever is configured, and stops without losing a call.
 //!
 //! # The floors
 //!
