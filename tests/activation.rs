@@ -10,18 +10,8 @@ use tempfile::TempDir;
 
 use crate::support::kubelet::Kubelet;
 use crate::support::manager::Manager;
-use crate::support::repoint::{Repoint, Setup};
-use crate::support::standin::Standin;
-
-/// A directory, a runtime in it, and repoint in front of that.
-fn place() -> (TempDir, Standin, Setup) {
-    let directory = tempfile::tempdir().unwrap();
-    let runtime = directory.path().join("runtime.sock");
-    let standin = Standin::start(&runtime);
-    let setup = Repoint::before(&runtime, directory.path());
-    fs::create_dir(directory.path().join("repoint")).unwrap();
-    (directory, standin, setup)
-}
+use crate::support::pair::pair;
+use crate::support::repoint::Repoint;
 
 fn own_socket(directory: &TempDir) -> PathBuf {
     directory.path().join("repoint/repoint.sock")
@@ -34,7 +24,7 @@ fn identity(socket: &Path) -> (u64, u64) {
 
 #[tokio::test]
 async fn a_socket_that_is_handed_over_is_served_and_outlives_the_service() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let socket = own_socket(&directory);
     let listener = UnixListener::bind(&socket).unwrap();
     let before = identity(&socket);
@@ -52,7 +42,7 @@ async fn a_socket_that_is_handed_over_is_served_and_outlives_the_service() {
 
 #[tokio::test]
 async fn a_socket_by_another_name_is_left_alone_and_one_of_its_own_is_made() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let elsewhere = directory.path().join("elsewhere.sock");
     let listener = UnixListener::bind(&elsewhere).unwrap();
     let repoint = setup.handed(listener, "metrics").start().await;
@@ -64,7 +54,7 @@ async fn a_socket_by_another_name_is_left_alone_and_one_of_its_own_is_made() {
 
 #[tokio::test]
 async fn a_socket_by_another_name_at_the_very_place_is_served_since_nobody_else_can_be_there() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let listener = UnixListener::bind(own_socket(&directory)).unwrap();
     let repoint = setup.handed(listener, "repoint.socket").start().await;
     Kubelet::v1(&repoint.socket()).version().await.unwrap();
@@ -73,7 +63,7 @@ async fn a_socket_by_another_name_at_the_very_place_is_served_since_nobody_else_
 
 #[tokio::test]
 async fn a_socket_elsewhere_is_served_beside_the_one_that_was_asked_for() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let elsewhere = directory.path().join("elsewhere.sock");
     let listener = UnixListener::bind(&elsewhere).unwrap();
     let repoint = setup.handed(listener, "repoint").start().await;
@@ -84,7 +74,7 @@ async fn a_socket_elsewhere_is_served_beside_the_one_that_was_asked_for() {
 
 #[tokio::test]
 async fn what_is_no_listening_socket_is_left_alone() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let file = fs::File::create(directory.path().join("file")).unwrap();
     let repoint = setup.handed(file, "repoint").start().await;
     Kubelet::v1(&repoint.socket()).version().await.unwrap();
@@ -93,7 +83,7 @@ async fn what_is_no_listening_socket_is_left_alone() {
 
 #[tokio::test]
 async fn a_socket_that_is_handed_over_is_narrowed_to_the_runtimes() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let socket = own_socket(&directory);
     let listener = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
@@ -129,7 +119,7 @@ async fn it_is_ready_once_it_accepts_whether_or_not_the_runtime_is_there() {
 
 #[tokio::test]
 async fn the_line_of_status_says_what_was_substituted_and_what_went_wrong() {
-    let (directory, standin, setup) = place();
+    let (directory, standin, setup) = pair();
     standin.cut_off("registry.k8s.io");
     let mut manager = Manager::start(directory.path());
     let repoint = setup.env("NOTIFY_SOCKET", manager.address()).start().await;
@@ -145,7 +135,7 @@ async fn the_line_of_status_says_what_was_substituted_and_what_went_wrong() {
 
 #[tokio::test]
 async fn a_reload_is_told_with_its_beginning_and_its_end() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let mut manager = Manager::start(directory.path());
     let repoint = setup.env("NOTIFY_SOCKET", manager.address()).start().await;
     let (ready, _) = manager.hears(0, "READY=1").await;
@@ -157,7 +147,7 @@ async fn a_reload_is_told_with_its_beginning_and_its_end() {
 
 #[tokio::test]
 async fn a_busy_loop_gives_signs_of_life() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     let mut manager = Manager::start(directory.path());
     let watchdog = Duration::from_millis(600).as_micros().to_string();
     let setup = setup.env("NOTIFY_SOCKET", manager.address()).env("WATCHDOG_USEC", &watchdog);
@@ -180,7 +170,7 @@ async fn a_busy_loop_gives_signs_of_life() {
 
 #[tokio::test]
 async fn a_manager_that_does_not_listen_holds_nothing_up() {
-    let (directory, _standin, setup) = place();
+    let (directory, _standin, setup) = pair();
     // Nobody reads: its queue is full after a few.
     let path = directory.path().join("notify.sock");
     let _deaf = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

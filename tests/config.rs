@@ -132,7 +132,7 @@ fn who_else_can_read_a_secret_and_what_is_not_on_this_machine_is_a_warning_not_a
     let warned = || {
         let (code, said, told) = config(directory.path(), &["check", path.to_str().unwrap()]);
         assert_eq!((code, told.as_str()), (Some(0), ""), "{said}");
-        said.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        said.lines().skip(1).filter(|line| !line.starts_with("note: ")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(
         warned(),
@@ -149,4 +149,21 @@ fn who_else_can_read_a_secret_and_what_is_not_on_this_machine_is_a_warning_not_a
     fs::write(&missing, "{}").unwrap();
     fs::set_permissions(&missing, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(warned(), [""; 0]);
+}
+
+#[test]
+fn a_configuration_that_needs_a_network_is_told_which_drop_in_lets_it_out() {
+    let provider = "[credentials.ecr]\nprovider = \"/bin/true\"\n[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\n\
+                    targets = [{ location = \"a.example\", credentials = \"ecr\" }]\n";
+    for (text, expected) in [
+        ("metrics_tcp = \"127.0.0.1:9469\"\n", "note: `metrics_tcp` needs the drop-in network.conf"),
+        (provider, "note: the provider of `credentials.ecr`, if it asks a network, needs the drop-in network.conf"),
+        ("", ""),
+    ] {
+        let (directory, path) = files(text, "");
+        let (code, said, _) = config(directory.path(), &["check", path.to_str().unwrap()]);
+        assert_eq!(code, Some(0));
+        let notes: Vec<_> = said.lines().filter(|line| line.starts_with("note: ")).collect();
+        assert!(if expected.is_empty() { notes.is_empty() } else { notes[0].starts_with(expected) }, "{said}");
+    }
 }

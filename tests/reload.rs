@@ -212,7 +212,7 @@ async fn a_directory_that_is_exchanged_by_its_link_is_read_as_a_whole() {
 async fn a_start_with_a_broken_configuration_is_one_with_the_last_good_one() {
     let (directory, standin, good) = place("one.example");
     let state = directory.path().join("repoint/state");
-    assert!(good.start().await.stop().await.success());
+    kept_as_good(&directory, good).await;
     for broken in ["lissen = 1\n", "not even TOML"] {
         let broken =
             setup(&directory, "unused.example").verbatim(broken).env("STATE_DIRECTORY", state.to_str().unwrap());
@@ -260,7 +260,7 @@ async fn without_a_last_good_configuration_it_starts_as_a_plain_relay_and_is_lou
 #[tokio::test]
 async fn a_last_good_configuration_that_this_version_does_not_know_is_not_guessed_at() {
     let (directory, standin, good) = place("one.example");
-    assert!(good.start().await.stop().await.success());
+    kept_as_good(&directory, good).await;
     // As a newer version would have kept it.
     let kept = directory.path().join("repoint/state/last-good.json");
     let text = fs::read_to_string(&kept).unwrap();
@@ -280,6 +280,13 @@ async fn secrets_of_a_configuration_that_is_kept_are_for_nobody_else() {
     wait_for(&kept).await;
     assert_eq!(fs::metadata(&kept).unwrap().mode() & 0o777, 0o600);
     drop(repoint);
+}
+
+/// Runs a service until its configuration is kept.
+async fn kept_as_good(directory: &TempDir, good: Setup) {
+    let repoint = good.start().await;
+    wait_for(&directory.path().join("repoint/state/last-good.json")).await;
+    assert!(repoint.stop().await.success());
 }
 
 async fn wait_for(file: &Path) {

@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use repoint::cri::v1::{PullImageResponse, VersionResponse};
-use tempfile::TempDir;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -24,8 +23,9 @@ use tonic::Code;
 
 use crate::support::http2::{self, Authority, REFUSED_STREAM};
 use crate::support::kubelet::Kubelet;
-use crate::support::repoint::{Repoint, Setup};
-use crate::support::standin::{Answer, Standin, State};
+use crate::support::pair::pair;
+use crate::support::repoint::Repoint;
+use crate::support::standin::{Answer, State};
 
 const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 const LIST: &str = "/runtime.v1.RuntimeService/ListContainers";
@@ -35,15 +35,6 @@ const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
 /// How long something that takes a moment may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn place() -> (TempDir, Standin, Setup) {
-    let directory = tempfile::tempdir().unwrap();
-    let runtime = directory.path().join("runtime.sock");
-    let standin = Standin::start(&runtime);
-    let setup = Repoint::before(&runtime, directory.path());
-    fs::create_dir(directory.path().join("repoint")).unwrap();
-    (directory, standin, setup)
-}
 
 /// A client that does what grpc-go does about its connection: a call that was refused unseen, or came to none, is made again
 /// on the next one.
@@ -173,7 +164,7 @@ fn tallied(ends: Vec<End>) -> BTreeMap<End, usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_calls_under_way_across_a_restart_only_those_fail_whose_time_ran_out() {
-    let (directory, standin, setup) = place();
+    let (directory, standin, setup) = pair();
     let socket = directory.path().join("repoint/repoint.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let held = CancellationToken::new();
@@ -219,7 +210,7 @@ async fn of_a_thousand_calls_under_way_across_a_restart_only_those_fail_whose_ti
 
 #[tokio::test]
 async fn each_call_has_the_time_of_what_it_does_and_ends_in_a_status() {
-    let (_directory, standin, setup) = place();
+    let (_directory, standin, setup) = pair();
     for path in [LIST, EXEC, EVENTS] {
         standin.answers(path, |_| Answer::silence());
     }
@@ -237,8 +228,9 @@ async fn each_call_has_the_time_of_what_it_does_and_ends_in_a_status() {
         for path in [LIST, EXEC, EVENTS] {
             standin.first(path, State::Received).await;
         }
+        let stopped = Instant::now();
         repoint.signal("TERM");
-        Instant::now()
+        stopped
     };
     let ((usual, log), (long, _), (endless, _), stopped) = tokio::join!(timed(LIST), timed(EXEC), timed(EVENTS), stop);
     let after = |ended: Instant| ended.duration_since(stopped);
@@ -251,7 +243,7 @@ async fn each_call_has_the_time_of_what_it_does_and_ends_in_a_status() {
 
 #[tokio::test]
 async fn a_call_that_comes_after_the_stop_began_is_refused_so_that_it_may_be_made_again() {
-    let (_directory, standin, setup) = place();
+    let (_directory, standin, setup) = pair();
     let held = CancellationToken::new();
     standin.answers_once(EXEC, Answer::message(&VersionResponse::default()).held_by(&held));
     let repoint = setup.start().await;
@@ -272,7 +264,7 @@ async fn a_call_that_comes_after_the_stop_began_is_refused_so_that_it_may_be_mad
 
 #[tokio::test]
 async fn an_answer_that_has_begun_ends_in_trailers_when_its_time_is_over() {
-    let (_directory, standin, setup) = place();
+    let (_directory, standin, setup) = pair();
     let (feed, answer) = Answer::stream();
     standin.answers_once(EVENTS, answer);
     let repoint = setup.start().await;
@@ -289,7 +281,7 @@ async fn an_answer_that_has_begun_ends_in_trailers_when_its_time_is_over() {
 
 #[tokio::test]
 async fn a_pull_is_given_its_time_and_its_record() {
-    let (_directory, standin, setup) = place();
+    let (_directory, standin, setup) = pair();
     let held = CancellationToken::new();
     let answer = Answer::message(&PullImageResponse { image_ref: "id".into() }).held_by(&held);
     standin.answers_once(PULL, answer);
@@ -312,7 +304,7 @@ async fn a_pull_is_given_its_time_and_its_record() {
 
 #[tokio::test]
 async fn who_reads_slowly_is_cut_when_the_time_is_over() {
-    let (_directory, standin, setup) = place();
+    let (_directory, standin, setup) = pair();
     // More than all windows hold together.
     standin.answers(LIST, |_| Answer::frames((0..64).map(|_| Bytes::from(vec![0; 1 << 20]))));
     let repoint = setup.toml("[drain]\ncalls = \"1s\"\n").start().await;
@@ -334,7 +326,7 @@ async fn who_reads_slowly_is_cut_when_the_time_is_over() {
 
 #[tokio::test]
 async fn a_second_signal_means_now() {
-    let (_directory, standin, setup) = place();
+    let (_directory, standin, setup) = pair();
     standin.answers(EXEC, |_| Answer::silence());
     let repoint = setup.start().await;
     let client = Client::new(&repoint.socket());
@@ -354,7 +346,7 @@ async fn a_second_signal_means_now() {
 
 #[tokio::test]
 async fn a_service_without_calls_ends_at_once() {
-    let (_directory, _standin, setup) = place();
+    let (_directory, _standin, setup) = pair();
     let repoint = setup.start().await;
     let kubelet = Kubelet::v1(&repoint.socket());
     kubelet.version().await.unwrap();

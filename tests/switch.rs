@@ -55,6 +55,8 @@ async fn throw(repoint: &Repoint, is_thrown: bool) -> Value {
 
 /// `repoint override` with these words, of this service.
 async fn override_rule(repoint: &Repoint, words: &[&str]) -> Output {
+    // Once somebody answers there.
+    repoint.status();
     let admin = format!("unix://{}", repoint.admin().display());
     let words: Vec<String> =
         ["override"].iter().chain(words).map(ToString::to_string).chain(["--admin".to_owned(), admin]).collect();

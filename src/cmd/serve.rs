@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::args::Serve;
 use crate::daemon::trouble::Trouble;
-use crate::daemon::{Begin, systemd};
+use crate::daemon::{Begin, Look, systemd};
 use crate::error::Chain;
 use crate::exit::Exit;
 use crate::{config, daemon};
@@ -24,6 +24,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 pub fn run(options: Serve) -> Result<(), Failure> {
     // First of all: their numbers are taken from whoever opens something before.
     let handed_over = systemd::handed_over();
+    let look = Look::at(&options);
     let state =
         std::env::var_os("STATE_DIRECTORY").map_or_else(|| PathBuf::from(config::check::STATE), |all| first(&all));
     let standing = config::stand(&options, &state).map_err(|error| Failure::new(Exit::Configuration, error))?;
@@ -36,7 +37,7 @@ pub fn run(options: Serve) -> Result<(), Failure> {
         Vec::new()
     });
     let switch = config::source::switch(options.config.as_deref());
-    let begin = Begin { options, standing, handed_over, switch, trouble };
+    let begin = Begin { options, standing, look, handed_over, switch, trouble };
     // One thread. A call is passed along by tasks that wait for each other: with more, each step wakes another thread, which
     // takes longer than the step. No step is long (a message is bounded), and the audit log has a thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()

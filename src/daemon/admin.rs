@@ -92,20 +92,25 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PAGES: &str = "there is /metrics, /healthz, /readyz, /status\n";
 const PAGES_OVER_TCP: &str = "there is /metrics, /healthz, /readyz\n";
 
-/// Serves for ever. Without it the proxy does as well, so a failure is said and no more.
-pub async fn serve(address: Address, tcp: Option<SocketAddr>, page: Page, control: &Arc<Control>) {
-    let desk = Arc::new(Desk { control: Arc::clone(control), page });
-    tokio::join!(serve_socket(&address, &desk), serve_tcp(tcp, &desk));
+/// The socket. Without it the proxy does as well, so a failure is said and no more.
+pub fn open(address: &Address) -> Option<Listener> {
+    match Listener::bind(address, sockets::own()) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "There will be no status and no overrides, and no metrics here");
+            None
+        }
+    }
 }
 
-async fn serve_socket(address: &Address, desk: &Arc<Desk>) {
-    let listener = match Listener::bind(address, sockets::own()) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(error = %Chain(&error), "There will be no metrics, no status and no overrides");
-            return std::future::pending().await;
-        }
-    };
+/// Serves for ever.
+pub async fn serve(socket: Option<Listener>, tcp: Option<SocketAddr>, page: Page, control: &Arc<Control>) {
+    let desk = Arc::new(Desk { control: Arc::clone(control), page });
+    tokio::join!(serve_socket(socket, &desk), serve_tcp(tcp, &desk));
+}
+
+async fn serve_socket(socket: Option<Listener>, desk: &Arc<Desk>) {
+    let Some(listener) = socket else { return std::future::pending().await };
     let mut clients = Clients::new();
     loop {
         match clients.turn(listener.accept()).await {

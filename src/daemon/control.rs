@@ -1,6 +1,7 @@
 //! What governs the service while it runs, and knows how it is: the configuration in force, the kill switch, overrides.
 
 use super::chronicle::Chronicle;
+use super::reload::Look;
 use super::systemd::Manager;
 use super::trouble::Trouble;
 use crate::args::Serve;
@@ -31,6 +32,8 @@ pub struct Control {
     pub(super) state: PathBuf,
     /// The file that is the kill switch.
     pub(super) switch: PathBuf,
+    /// What the files were before they were read last.
+    read: Mutex<Look>,
     /// What is known without waiting for anybody.
     known: Mutex<Known>,
 }
@@ -50,6 +53,10 @@ pub(super) struct Known {
     pub(super) refused: Option<(Timestamp, String)>,
     /// When the process started.
     pub(super) started: Timestamp,
+    /// How long calls under way may take when the service stops.
+    pub(super) drain: Limits,
+    /// Whether it is read again when its files change.
+    pub(super) is_watched: bool,
 }
 
 /// What it is made of.
@@ -58,6 +65,7 @@ pub(super) struct Known {
 pub struct Parts {
     pub options: Serve,
     pub standing: Standing,
+    pub look: Look,
     pub current: Arc<Current>,
     pub chronicle: Chronicle,
     pub manager: Manager,
@@ -72,12 +80,25 @@ pub struct Parts {
 impl Control {
     /// One of a process that has just started.
     pub fn new(parts: Parts) -> Self {
-        let Parts { options, standing, current, chronicle, manager, trouble, end, runtime, switch } = parts;
+        let Parts { options, standing, look, current, chronicle, manager, trouble, end, runtime, switch } = parts;
         let now = current.now().clock.now();
         let known = Mutex::new(Known::of(&standing, now, now));
         let (options, state) = (Arc::new(options), standing.settings.state.clone());
         let standing = tokio::sync::Mutex::new(Arc::new(standing));
-        Self { options, standing, current, chronicle, manager, trouble, end, runtime, state, switch, known }
+        Self {
+            options,
+            standing,
+            current,
+            chronicle,
+            manager,
+            trouble,
+            end,
+            runtime,
+            state,
+            switch,
+            read: Mutex::new(look),
+            known,
+        }
     }
 
     /// Clients are accepted from now on.
@@ -97,12 +118,7 @@ impl Control {
 
     /// The service stops, and may take so long for it.
     pub fn stopping(&self, within: Duration) {
-        self.manager.stopping(within, format!("Stopping: {}", self.line()));
-    }
-
-    /// How long calls under way may take when the service stops.
-    pub async fn drain(&self) -> Limits {
-        self.standing.lock().await.settings.drain
+        self.manager.stopping(within, self.line());
     }
 
     /// The context of calls that come now.
@@ -113,6 +129,16 @@ impl Control {
     /// What is known of the configuration.
     pub(super) fn known(&self) -> Known {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the files are others than those that were read last.
+    pub(super) fn is_news(&self, look: &Look) -> bool {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) != *look
+    }
+
+    /// They are these by now.
+    pub(super) fn has_read(&self, look: Look) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = look;
     }
 
     /// That is known from now on.
@@ -133,6 +159,8 @@ impl Known {
             files: standing.source.texts.iter().map(|text| text.path.clone()).collect(),
             refused: standing.refused.clone().map(|why| (since, why)),
             started,
+            drain: standing.settings.drain,
+            is_watched: standing.settings.reload_on_change,
         }
     }
 }

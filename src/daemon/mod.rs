@@ -30,6 +30,7 @@ use crate::proxy::listener::Unlistenable;
 use assembly::Assembled;
 use control::Control;
 use page::Page;
+pub use reload::Look;
 use sandbox::Watch;
 use sockets::Sockets;
 use std::io;
@@ -62,6 +63,8 @@ pub struct Begin {
     pub standing: Standing,
     /// The sockets it was handed.
     pub handed_over: Vec<HandedOver>,
+    /// What the configuration's files were before they were read.
+    pub look: Look,
     /// The file that is the kill switch.
     pub switch: PathBuf,
     /// Who knows what went wrong last.
@@ -85,7 +88,7 @@ struct Serving {
 /// # Errors
 ///
 /// When it can't start. Once it runs, nothing ends it but a signal.
-pub async fn serve(Begin { options, standing, handed_over, switch, trouble }: Begin) -> Result<(), Failed> {
+pub async fn serve(Begin { options, standing, look, handed_over, switch, trouble }: Begin) -> Result<(), Failed> {
     let (mut reload, mut reopen) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let manager = Manager::find()?;
@@ -95,7 +98,9 @@ pub async fn serve(Begin { options, standing, handed_over, switch, trouble }: Be
     let runtimes = dialers.image.iter().chain([&dialers.runtime]).cloned().collect();
     let is_wanted = settings.listen.to_string() != check::LISTEN;
     let sockets = Sockets::open(handed_over, &settings.listen, is_wanted, &settings.access, runtimes)?;
-    let (admin, metrics_tcp, audit) = (settings.admin.clone(), settings.metrics_tcp, settings.audit.file.clone());
+    // Who is told that the service is ready may ask it how it is.
+    let admin = admin::open(&settings.admin);
+    let (metrics_tcp, audit) = (settings.metrics_tcp, settings.audit.file.clone());
     let overrides = intervention::overrides(&settings.state, crate::clock::Clock::SYSTEM.now());
     let assembled = assembly::assemble(&standing, &dialers, overrides)?;
     let Assembled { current, writer, chronicle, due, peers, asks } = assembled;
@@ -112,6 +117,7 @@ pub async fn serve(Begin { options, standing, handed_over, switch, trouble }: Be
     let control = Arc::new(Control::new(control::Parts {
         options,
         standing,
+        look,
         current: Arc::clone(&current),
         chronicle: chronicle.clone(),
         manager,
@@ -122,24 +128,41 @@ pub async fn serve(Begin { options, standing, handed_over, switch, trouble }: Be
     }));
     // Before the first call: what was to be left alone before a restart is left alone after it.
     control.look_at_switch().await;
-    control.keep_standing().await;
+    // To the end, since a service that stops is asked how it is as well. Each by itself: a disk that hangs stops those that
+    // wait for it.
+    let meanwhile = async {
+        tokio::join!(
+            admin::serve(admin, metrics_tcp, page, &control),
+            control.watch_switch(),
+            control.tend(),
+            control.keep_standing(),
+            chronicle.lives(),
+            reopen_at(&mut reopen, &log),
+        );
+    };
+    let mut meanwhile = Box::pin(meanwhile);
     let serving = Serving { dialers, current, tasks: tasks.clone(), end: end.clone() };
     tokio::select! {
         () = accept(&sockets, &serving, &control) => {}
-        () = admin::serve(admin, metrics_tcp, page, &control) => {}
-        () = control.tend(&sockets) => {}
+        () = meanwhile.as_mut() => {}
+        () = control.settle(&sockets) => {}
         () = control.reload_at(&mut reload) => {}
-        () = chronicle.lives() => {}
-        () = reopen_at(&mut reopen, &log) => {}
         () = either(&mut terminate, &mut interrupt) => {}
     }
     // Clients of a socket of our own find none, and try again until the next process is there; those of one that was handed
     // over wait in its queue.
     drop(sockets);
     drop(serving);
-    drop(log);
-    let again = either(&mut terminate, &mut interrupt);
-    stop::stop(stop::Left { control, chronicle, writer, tasks, keepers, end }, again).await;
+    let ended = stop::calls(&control, &tasks, &end);
+    tokio::select! {
+        () = ended => {}
+        () = meanwhile.as_mut() => {}
+        () = either(&mut terminate, &mut interrupt) => tracing::warn!("Stopped at once, by a second signal"),
+    }
+    // These hold what all calls share, and the way into the audit log.
+    drop(meanwhile);
+    drop((control, log));
+    stop::rest(stop::Left { chronicle, writer, tasks, keepers, end }).await;
     Ok(())
 }
 

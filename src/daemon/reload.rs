@@ -20,7 +20,7 @@ type Seen = (u64, u64, u64, (i64, i64), (i64, i64));
 
 /// What the files of the configuration are, as far as one can see without reading them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Look(Vec<(PathBuf, Seen)>);
+pub struct Look(Vec<(PathBuf, Seen)>);
 
 /// How often the files are read that change while they are.
 const READS: usize = 5;
@@ -64,16 +64,19 @@ impl Control {
         let (options, runs) = (Arc::clone(&self.options), Arc::clone(runs));
         // A disk may take its time, and so may ten thousand rules.
         let read = tokio::task::spawn_blocking(move || {
-            for _ in 1..READS {
+            let mut reads = 0_usize;
+            loop {
+                reads = reads.saturating_add(1);
                 let before = Look::at(&options);
                 let proposed = propose(&options, &runs);
-                if Look::at(&options) == before {
-                    return proposed;
+                if reads == READS || Look::at(&options) == before {
+                    return (before, proposed);
                 }
             }
-            propose(&options, &runs)
         });
-        read.await.unwrap_or(Err(Refused::Unread))
+        let Ok((look, proposed)) = read.await else { return Err(Refused::Unread) };
+        self.has_read(look);
+        proposed
     }
 
     /// Calls that come from now on go by `proposed`.
@@ -131,7 +134,7 @@ impl Control {
 impl Look {
     /// At the file, its directory of drop-ins, and what is in that. Links are followed: tools and config maps exchange a whole
     /// directory by exchanging the link that leads to it.
-    fn at(options: &Serve) -> Self {
+    pub fn at(options: &Serve) -> Self {
         let path = options.config.as_deref().unwrap_or_else(|| Path::new(DEFAULT));
         let drop_ins = path.with_extension("d");
         let within = fs::read_dir(&drop_ins).into_iter().flatten().flatten().map(|entry| entry.path());

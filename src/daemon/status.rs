@@ -147,6 +147,9 @@ impl Control {
         let shared = self.shared();
         let Counters { substituted, fell_back, failed, .. } = shared.tally.totals().counters;
         let mut line = String::new();
+        if self.is_stopping() {
+            line.push_str("STOPPING; ");
+        }
         if shared.overrides.is_disabled() {
             line.push_str("DISABLED; ");
         }

@@ -4,14 +4,12 @@ use super::chronicle::Chronicle;
 use super::control::Control;
 use crate::audit::Writer;
 use crate::proxy::drain::{End, Limits, Pace};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// What is left when nobody is accepted any more.
+/// What is left when no call is waited for any more.
 pub(super) struct Left {
-    pub(super) control: Arc<Control>,
     pub(super) chronicle: Chronicle,
     pub(super) writer: Writer,
     /// Connections, of clients and to the runtime.
@@ -27,26 +25,25 @@ const SENT: Duration = Duration::from_secs(1);
 /// How long it may take for calls that were cut off to be gone, and for the audit log to be written.
 const LAST: Duration = Duration::from_secs(2);
 
-/// Stops. `now` ends when nobody is waited for any more.
-pub(super) async fn stop(left: Left, now: impl Future<Output = ()>) {
-    let Left { control, chronicle, writer, tasks, keepers, end } = left;
-    let limits = control.drain().await;
+/// Lets calls under way end, as long as each may take.
+pub(super) async fn calls(control: &Control, tasks: &TaskTracker, end: &End) {
+    let limits = control.known().drain;
+    end.begin(limits);
     let longest = limits.of(Pace::Long).saturating_add(SENT).saturating_add(LAST).saturating_add(LAST);
     control.stopping(longest);
-    let under_way = end.calls.count();
-    tracing::info!(calls = under_way, "Stopping: waiting for calls under way");
-    end.begin(limits);
+    tracing::info!(calls = end.calls.count(), "Stopping: waiting for calls under way");
     tasks.close();
     tokio::select! {
         () = tasks.wait() => {}
-        () = over(&end, limits) => tracing::warn!(calls = end.calls.count(), "Calls under way did not end in time"),
+        () = over(end, limits) => tracing::warn!(calls = end.calls.count(), "Calls under way did not end in time"),
         () = control.live() => {}
-        () = now => tracing::warn!("Stopped at once, by a second signal"),
     }
-    // What is still under way ends now, and a pull among it is recorded as cancelled while there is somebody to write it.
+}
+
+/// Ends what is still under way, and the audit log.
+pub(super) async fn rest(Left { chronicle, writer, tasks, keepers, end }: Left) {
+    // A pull is recorded as cancelled while there is somebody to write it.
     end.cut.cancel();
-    // It holds what all calls share.
-    drop(control);
     let gone = async {
         tasks.wait().await;
         // Nobody sees an image in use any more, so that who records it comes to an end.

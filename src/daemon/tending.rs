@@ -1,4 +1,4 @@
-//! What is looked after every second: the kill switch, overrides whose time is over, who may connect, files that have
+//! What is looked after every second: the kill switch, who may connect, overrides whose time is over, files that have
 //! changed, and the line of status.
 
 use super::control::Control;
@@ -9,19 +9,32 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// Looks after it for ever.
-    pub async fn tend(&self, sockets: &Sockets) {
-        let mut line = String::new();
-        // What was read last, and what was there at the last look: files that still change are left alone.
-        let (mut read, mut seen) = (self.look(), self.look());
+    /// Looks at the kill switch for ever, and waits for nothing that a disk may keep.
+    pub async fn watch_switch(&self) {
         loop {
+            tokio::time::sleep(PAUSE).await;
             self.look_at_switch().await;
-            self.expire_overrides().await;
+        }
+    }
+
+    /// Sees to it for ever who may connect.
+    pub async fn settle(&self, sockets: &Sockets) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
             sockets.settle(&self.shared().access);
-            if self.standing.lock().await.settings.reload_on_change {
+        }
+    }
+
+    /// Looks after the rest for ever.
+    pub async fn tend(&self) {
+        let mut line = String::new();
+        // At the last look: files that still change are left alone.
+        let mut seen = self.look();
+        loop {
+            self.expire_overrides().await;
+            if self.known().is_watched && !self.is_stopping() {
                 let now = self.look();
-                if now != read && now == seen {
-                    read = now.clone();
+                if self.is_news(&now) && now == seen {
                     tracing::info!("The configuration's files have changed");
                     self.reload().await;
                 }

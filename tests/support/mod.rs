@@ -15,6 +15,7 @@ pub mod left;
 pub mod log;
 pub mod manager;
 pub mod page;
+pub mod pair;
 pub mod repoint;
 pub mod standin;
 pub mod unit;
