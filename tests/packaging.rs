@@ -81,7 +81,7 @@ fn everything() -> String {
 fn the_documentation_has_every_metric_as_it_is() {
     let text = everything();
     let page = Page::read(&text);
-    let source = fs::read_to_string(shipped("src/metrics.rs")).unwrap();
+    let source = fs::read_to_string(shipped("src/metrics/mod.rs")).unwrap();
     assert_eq!(page.families.len(), source.matches("registry.register").count(), "`everything` lacks one: {text}");
     if let Some(families) = read_by_prometheus(&text) {
         assert_eq!(families, page.families.len(), "{text}");
