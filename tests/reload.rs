@@ -1,7 +1,7 @@
 //! The configuration, read again while the service runs; and what a service stands on whose configuration is wrong.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use tonic::Code;
 use crate::support::kubelet::Kubelet;
 use crate::support::repoint::{Repoint, Setup};
 use crate::support::standin::{Answer, Standin, State, User};
+use crate::support::world::Missing;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
@@ -206,6 +207,30 @@ async fn a_directory_that_is_exchanged_by_its_link_is_read_as_a_whole() {
     fs::rename(etc.join("..data_tmp"), etc.join("..data")).unwrap();
     repoint.recorded("a reload", |record| record["event"] == "reloaded" && record["outcome"] == "loaded").await;
     assert_eq!(pulled_as(&standin, &repoint, "old.example/x:1").await, "two.example/x:1");
+}
+
+#[tokio::test]
+async fn a_config_map_whose_directory_is_for_everybody_is_trusted_where_it_is_mounted_read_only() {
+    if let Err(missing) = Missing::privilege() {
+        return missing.skip("no mount");
+    }
+    let (directory, standin, _setup) = place("one.example");
+    let map = directory.path().join("map");
+    fs::create_dir(&map).unwrap();
+    fs::set_permissions(&map, fs::Permissions::from_mode(0o777)).unwrap();
+    let config = map.join("repoint.toml");
+    fs::write(&config, file(&directory, "one.example")).unwrap();
+    let at = map.display();
+    let mounted = format!("mount --bind {at} {at} && mount -o remount,bind,ro {at} && exec \"$@\"");
+    for (within, source) in [(&["unshare", "-m", "sh", "-c", &mounted, "sh"][..], "files"), (&[], "none")] {
+        let repoint = setup(&directory, "unused.example").config(&config).within(within).start().await;
+        assert_eq!(repoint.status()["configuration"]["source"], source, "{}", repoint.log());
+        let pulled = if source == "files" { "one.example/x:1" } else { "old.example/x:1" };
+        assert_eq!(pulled_as(&standin, &repoint, "old.example/x:1").await, pulled);
+        // What was kept of the first is not to be found by the second.
+        assert!(repoint.stop().await.success());
+        fs::remove_file(directory.path().join("repoint/state/last-good.json")).ok();
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Whose word a file is: what is configured is done by root, with the runtime, so nobody else may have written it.
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use rustix::process::{getegid, geteuid};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -14,27 +15,31 @@ const STICKY: u32 = 0o1000;
 /// else can change it. What can't be looked at can't be read either, which others tell.
 pub(super) fn doubt(path: &Path) -> Option<String> {
     let found = fs::metadata(path).ok()?;
-    if let Some(why) = exposed(&found) {
+    if let Some(why) = exposed(path, &found) {
         let at = path.display();
         return Some(format!("{at} is not trusted: {why}: chown root:root and chmod go-w are what it needs"));
     }
     // Who can write into the directory can put another file there.
     let directory = path.parent().filter(|_| found.is_file())?;
     let found = fs::metadata(directory).ok().filter(|found| found.mode() & STICKY == 0)?;
-    let why = exposed(&found)?;
+    let why = exposed(directory, &found)?;
     let (at, directory) = (path.display(), directory.display());
     Some(format!(
         "{at} is not trusted: {why}, of the directory that it is in: chown root:root and chmod go-w {directory}"
     ))
 }
 
-fn exposed(found: &Metadata) -> Option<String> {
+fn exposed(path: &Path, found: &Metadata) -> Option<String> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     if found.uid() != 0 && found.uid() != uid {
         return Some(format!("it belongs to user {}", found.uid()));
     }
     // A device that everybody may write to keeps nothing: `/dev/null` masks a file.
     if !found.is_file() && !found.is_dir() {
+        return None;
+    }
+    // A config map is mounted with a directory for everybody, and read-only.
+    if statvfs(path).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::RDONLY)) {
         return None;
     }
     if found.mode() & WRITABLE_BY_ALL != 0 {
