@@ -12,6 +12,8 @@ mod support;
 #[path = "../demo/story/mod.rs"]
 mod story;
 
+// Who may call, and what; and whose word the configuration is.
+mod access;
 // Images that were pulled from elsewhere have their old names, too.
 mod aliases;
 // The table of actions and calls that the documentation has.

@@ -16,11 +16,14 @@ use tokio::net::UnixStream;
 pub struct Sockets {
     /// At least one.
     pub all: Vec<Listener>,
-    /// The ways to the runtime, whose sockets say who may connect to ours.
-    runtimes: Vec<Arc<Dialer>>,
-    /// Whose they were said to be last.
-    given: Mutex<Option<Owner>>,
+    runtimes: Mutex<Runtimes>,
+    /// Whose they were said to be last, or why that can't be said.
+    given: Mutex<Option<Result<Owner, String>>>,
 }
+
+/// The ways to the runtime, whose sockets say who may connect to ours; each with whose its socket was when it was last there.
+#[derive(Debug)]
+struct Runtimes(Vec<(Arc<Dialer>, Option<Owner>)>);
 
 // === impl Sockets ===
 
@@ -40,10 +43,11 @@ impl Sockets {
     ) -> Result<Self, Unlistenable> {
         let mut all: Vec<_> = handed_over.into_iter().filter_map(|one| taken(one, listen)).collect();
         let is_there = all.iter().any(|one| one.path() == listen.path());
+        let mut runtimes = Runtimes(runtimes.into_iter().map(|runtime| (runtime, None)).collect());
         if all.is_empty() || (is_wanted && !is_there) {
-            all.push(Listener::bind(listen, socket(access, &runtimes))?);
+            all.push(Listener::bind(listen, access.socket(own(), &runtimes.look()).unwrap_or_else(|_told| nobodys()))?);
         }
-        let sockets = Self { all, runtimes, given: Mutex::default() };
+        let sockets = Self { all, runtimes: Mutex::new(runtimes), given: Mutex::default() };
         sockets.settle(access);
         Ok(sockets)
     }
@@ -63,11 +67,17 @@ impl Sockets {
 
     /// Sees to it that nobody may connect who may not connect to the runtime, which may not have been there before.
     pub fn settle(&self, access: &Access) {
-        let owner = socket(access, &self.runtimes);
+        let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner).look();
+        let said = access.socket(own(), &runtimes);
         // What somebody does about a socket by hand stays, as long as nothing else changes.
-        if self.given.lock().unwrap_or_else(PoisonError::into_inner).replace(owner) == Some(owner) {
+        let before = self.given.lock().unwrap_or_else(PoisonError::into_inner).replace(said.clone());
+        if before.as_ref() == Some(&said) {
             return;
         }
+        let owner = said.unwrap_or_else(|error| {
+            tracing::error!(error, "The socket is left to the user that repoint runs as ([access])");
+            nobodys()
+        });
         for one in &self.all {
             let socket = one.path().display();
             match one.give(owner) {
@@ -81,15 +91,22 @@ impl Sockets {
     }
 }
 
-/// Whose a socket is to be. A user or group that there is not gets none.
-fn socket(access: &Access, runtimes: &[Arc<Dialer>]) -> Owner {
-    let own = own();
-    let found = runtimes.iter().filter_map(|runtime| Owner::of_socket(runtime.settled()?.path()));
-    let runtimes: Vec<_> = found.collect();
-    access.socket(own, &runtimes).unwrap_or_else(|error| {
-        tracing::error!(error, "The socket is left to the user that repoint runs as ([access])");
-        Owner { mode: own.mode & 0o600, ..own }
-    })
+// === impl Runtimes ===
+
+impl Runtimes {
+    /// Whose the sockets are. One that is not there while its runtime restarts is as it was.
+    fn look(&mut self) -> Vec<Owner> {
+        let each = self.0.iter_mut().filter_map(|(runtime, last)| {
+            *last = runtime.settled().and_then(|address| Owner::of_socket(address.path())).or(*last);
+            *last
+        });
+        each.collect()
+    }
+}
+
+/// What belongs to the user that this process runs as, and that no group gets into.
+fn nobodys() -> Owner {
+    Owner { mode: 0o600, ..own() }
 }
 
 /// What belongs to the user that this process runs as, and to nobody else.

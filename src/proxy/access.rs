@@ -187,12 +187,17 @@ impl Services {
 impl Owner {
     /// Of the file at `path`, as far as the directories that it is in let anybody come to it.
     pub fn of_socket(path: &Path) -> Option<Self> {
-        let found = fs::metadata(path).ok()?;
+        // Where links lead: the directories on the way there let nobody in.
+        let path = fs::canonicalize(path).ok()?;
+        let found = fs::metadata(&path).ok()?;
         let mut owner = Self { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777 };
         for directory in path.ancestors().skip(1) {
             let Ok(found) = fs::metadata(directory) else { continue };
             if found.mode() & SEARCHED_BY_ALL == 0 {
                 owner.mode &= !OTHER_BITS;
+                if found.uid() != owner.uid {
+                    owner.mode &= !USER_BITS;
+                }
                 if found.gid() != owner.gid || found.mode() & SEARCHED_BY_GROUP == 0 {
                     owner.mode &= !GROUP_BITS;
                 }
@@ -293,6 +298,10 @@ mod tests {
             Owner::of_socket(&socket).unwrap().mode
         };
         assert_eq!([0o711, 0o710, 0o700].map(mode), [0o666, 0o660, 0o600]);
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&socket, Some(5), Some(7)).unwrap();
+            assert_eq!([0o711, 0o710, 0o700].map(mode), [0o666, 0o000, 0o000]);
+        }
     }
 
     #[test]

@@ -45,6 +45,16 @@ impl Caller {
     /// One that lets each answer have no more than this under way.
     pub async fn dial_with_window(socket: &Path, window: u32) -> Self {
         let stream = UnixStream::connect(socket).await.expect("somebody listens");
+        Self::over(stream, window).await.expect("an HTTP/2 handshake")
+    }
+
+    /// One on a line that somebody has made.
+    pub async fn on(line: std::os::unix::net::UnixStream) -> hyper::Result<Self> {
+        line.set_nonblocking(true).expect("it can be said");
+        Self::over(UnixStream::from_std(line).expect("a socket"), 1 << 20).await
+    }
+
+    async fn over(stream: UnixStream, window: u32) -> hyper::Result<Self> {
         let (requests, connection) = http2::Builder::new(TokioExecutor::new())
             .max_header_list_size(HEADER_LIMIT)
             .initial_stream_window_size(window)
@@ -53,11 +63,10 @@ impl Caller {
             .initial_connection_window_size((1 << 31) - 1)
             .max_local_error_reset_streams(None)
             .handshake(TokioIo::new(stream))
-            .await
-            .expect("an HTTP/2 handshake");
+            .await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(connection);
-        Self { requests, _connection: Arc::new(tasks) }
+        Ok(Self { requests, _connection: Arc::new(tasks) })
     }
 
     /// Calls with one framed message, or any other bytes, and waits for all of the answer.

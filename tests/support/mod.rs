@@ -2,6 +2,7 @@
 //! be made to do, clients (one that is a kubelet, one that sees what is on the wire, one that speaks HTTP/2 as no
 //! library does), and the program under test, free or confined as its unit confines it.
 
+pub mod admin;
 pub mod caller;
 pub mod catalogue;
 pub mod confined;
@@ -17,6 +18,7 @@ pub mod manager;
 pub mod page;
 pub mod pair;
 pub mod repoint;
+pub mod somebody;
 pub mod standin;
 pub mod unit;
 pub mod world;
