@@ -60,10 +60,6 @@ impl Mistake {
         }
     }
 
-    fn is_about_flag(&self) -> bool {
-        matches!(self.at, At::Flag(_))
-    }
-
     fn rank(&self) -> (usize, Option<&Place>) {
         match &self.at {
             At::Flag(_) => (0, None),
@@ -92,11 +88,6 @@ impl Mistakes {
     pub fn new(mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by(|one, other| one.rank().cmp(&other.rank()));
         Self(mistakes)
-    }
-
-    /// Whether some are on the command line.
-    pub fn is_about_flags(&self) -> bool {
-        self.0.iter().any(Mistake::is_about_flag)
     }
 }
 

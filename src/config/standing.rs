@@ -77,9 +77,9 @@ pub fn stand(options: &Serve, state: &Path) -> Result<Standing, Mistakes> {
         Ok(settings) => return Ok(Standing { settings, source, footing: Footing::Files, refused: None }),
         Err(mistakes) => mistakes,
     };
-    if mistakes.is_about_flags() {
-        return Err(mistakes);
-    }
+    let nothing = Source { said: without_rules(), is_whole: true, ..Source::default() };
+    // A command line that is wrong by itself, and not beside some file.
+    let bare_bones = settings(options, &nothing)?;
     let refused = Some(one_line(&mistakes));
     let state = source.said.state.as_ref().map_or(state, |state| &state.value);
     let kept = Kept::read(state).map(|kept| kept.source());
@@ -91,11 +91,8 @@ pub fn stand(options: &Serve, state: &Path) -> Result<Standing, Mistakes> {
     let bare = source.bare();
     let (settings, source) = match settings(options, &bare) {
         Ok(settings) => (settings, bare),
-        // What is left contradicts itself.
-        Err(_) => {
-            let nothing = Source { said: without_rules(), is_whole: true, ..Source::default() };
-            (settings(options, &nothing)?, nothing)
-        }
+        // What is left contradicts itself, or the command line.
+        Err(_) => (bare_bones, nothing),
     };
     Ok(Standing { settings, source, footing: Footing::Nothing, refused })
 }
@@ -155,5 +152,45 @@ impl Source {
             },
             ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a service stands on that is started with this runtime, and this file.
+    fn stood(runtime: &str, text: &str) -> Result<Standing, Mistakes> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("repoint.toml");
+        std::fs::write(&file, text).unwrap();
+        let options = Serve { config: Some(file), runtime: Some(runtime.to_owned()), ..Serve::default() };
+        stand(&options, directory.path())
+    }
+
+    #[test]
+    fn a_file_that_contradicts_the_command_line_does_not_keep_a_service_from_starting() {
+        let standing = stood("/run/x.sock", "listen = \"/run/x.sock\"\n").unwrap();
+        assert_eq!(standing.footing, Footing::Nothing);
+        assert_eq!(standing.settings.listen.to_string(), check::LISTEN);
+        assert!(standing.refused.unwrap().contains("--runtime: this is the socket that repoint itself listens on"));
+        assert!(standing.settings.rules.rules().is_empty());
+    }
+
+    #[test]
+    fn a_command_line_that_is_wrong_by_itself_is_told_whatever_the_file_says() {
+        for text in ["", "lissen = 1\n"] {
+            let told = stood("tcp://x", text).unwrap_err().to_string();
+            assert!(told.contains("--runtime: `tcp://x` is not a unix socket"), "{told}");
+        }
+    }
+
+    #[test]
+    fn where_it_listens_and_who_may_call_is_kept_of_a_file_that_is_wrong() {
+        let text = "lissen = 1\nlisten = \"/run/y.sock\"\n[access]\nservices = [\"image\"]\n[drain]\ncalls = \"1s\"\n";
+        let Standing { settings, footing, .. } = stood("/run/x.sock", text).unwrap();
+        assert_eq!((footing, settings.listen.to_string().as_str()), (Footing::Nothing, "unix:///run/y.sock"));
+        assert_eq!(settings.access.services, crate::proxy::access::Services::ImageAlone);
+        assert_eq!(settings.drain.calls, std::time::Duration::from_secs(1));
     }
 }
