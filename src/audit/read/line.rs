@@ -106,6 +106,12 @@ pub enum Event {
     Stopped,
     /// The configuration was read again.
     Reloaded,
+    /// Something else holds in the place of a rule, or it holds again.
+    Overridden,
+    /// The kill switch was thrown.
+    Disabled,
+    /// It was put back.
+    Enabled,
     /// Something that this program does not know.
     #[serde(other)]
     Other,
@@ -228,6 +234,25 @@ fn rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::E
 fn rfc3339_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<Text<'_>>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(Error::custom)).transpose()
+}
+
+// === impl Event ===
+
+impl Event {
+    /// Whether it is about the service and not about any image, as far as is known.
+    pub const fn is_of_service(self) -> bool {
+        matches!(
+            self,
+            Self::Heartbeat
+                | Self::Started
+                | Self::Stopped
+                | Self::Reloaded
+                | Self::Overridden
+                | Self::Disabled
+                | Self::Enabled
+                | Self::Other
+        )
+    }
 }
 
 // === impl Record ===

@@ -106,7 +106,7 @@ impl Tally {
         }
         widen(&mut self.span, record.time);
         let (Some(image), event) = (&record.image, record.event) else { return };
-        if matches!(event, Event::Other | Event::Heartbeat | Event::Started | Event::Stopped | Event::Reloaded) {
+        if event.is_of_service() {
             self.unknown = self.unknown.saturating_add(1);
             return;
         }

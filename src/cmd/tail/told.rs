@@ -30,6 +30,18 @@ struct Record<'a> {
     version: Option<Text<'a>>,
     #[serde(default)]
     counters: BTreeMap<String, u64>,
+    #[serde(borrow, default)]
+    rule: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    instead: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    until: Option<Text<'a>>,
+    #[serde(default)]
+    uid: Option<u64>,
+    #[serde(borrow, default)]
+    file: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    message: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +123,24 @@ impl Record<'_> {
         if let Some(Status { code, message }) = self.status.as_ref().filter(|status| status.code != 0) {
             add(format_args!("{}", painted(&format!("code {code}: {}", Plain(message)), RED, in_colour)));
         }
+        if self.event == Event::Overridden {
+            let rule = self.rule.as_deref().unwrap_or_default();
+            match (&self.instead, &self.until) {
+                (Some(instead), Some(until)) => {
+                    add(format_args!("rule {}: {} until {}", Plain(rule), Plain(instead), second(until)));
+                }
+                _ => add(format_args!("rule {} holds again", Plain(rule))),
+            }
+            if let Some(uid) = self.uid {
+                add(format_args!("by user {uid}"));
+            }
+        }
+        if let Some(file) = &self.file {
+            add(format_args!("{}", Plain(file)));
+        }
+        if let Some(message) = &self.message {
+            add(format_args!("{}", painted(&Plain(message).to_string(), RED, in_colour)));
+        }
         for (name, number) in self.counters.iter().filter(|(_, number)| **number > 0) {
             add(format_args!("{} {number}", Plain(name)));
         }
@@ -123,10 +153,10 @@ impl Record<'_> {
     fn colour(&self) -> &'static str {
         match self.event {
             Event::Failed | Event::Denied => RED,
-            Event::FellBack | Event::SandboxImage => YELLOW,
+            Event::FellBack | Event::SandboxImage | Event::Overridden | Event::Disabled => YELLOW,
             Event::Substituted => GREEN,
             Event::Observed | Event::Used | Event::Intended => CYAN,
-            Event::Heartbeat | Event::Started | Event::Stopped | Event::Reloaded | Event::Other => DIM,
+            Event::Heartbeat | Event::Started | Event::Stopped | Event::Reloaded | Event::Enabled | Event::Other => DIM,
         }
     }
 }
@@ -146,6 +176,24 @@ mod tests {
         assert_eq!(line(used.as_bytes(), false), "2023-03-20 12:00:00  used           a  n/p  and 1 more");
         let beat = r#"{"time":"2023-03-20T12:00:00.000000Z","event":"heartbeat","counters":{"calls":14,"failed":0}}"#;
         assert_eq!(line(beat.as_bytes(), true), "2023-03-20 12:00:00  \u{1b}[2mheartbeat    \u{1b}[0m  calls 14");
+        for (rest, expected) in [
+            (
+                r#""event":"overridden","rule":"m","instead":"original","until":"2023-03-20T14:00:00.000000Z","uid":0"#,
+                "overridden     rule m: original until 2023-03-20 14:00:00  by user 0",
+            ),
+            (
+                r#""event":"overridden","rule":"m","instead":null,"until":null,"uid":null"#,
+                "overridden     rule m holds again",
+            ),
+            (
+                r#""event":"reloaded","outcome":"refused","rules":1,"message":"c.toml:1:1: no""#,
+                "reloaded       refused  c.toml:1:1: no",
+            ),
+            (r#""event":"disabled","file":"/etc/repoint/disabled""#, "disabled       /etc/repoint/disabled"),
+        ] {
+            let record = format!(r#"{{"time":"2023-03-20T12:00:00.000000Z",{rest}}}"#);
+            assert_eq!(line(record.as_bytes(), false), format!("2023-03-20 12:00:00  {expected}"));
+        }
         let new = r#"{"time":"2023-03-20T12:00:00.000000Z","event":"thawed"}"#;
         assert_eq!(line(new.as_bytes(), false), "2023-03-20 12:00:00  thawed       ");
     }
