@@ -2,21 +2,27 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use repoint::cri::v1::PullImageRequest;
+use repoint::cri::v1::{PullImageRequest, VersionRequest};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::admin::{Admin, until};
+use crate::support::caller::Caller;
 use crate::support::confined::Confined;
+use crate::support::grpc;
 use crate::support::kubelet::Kubelet;
+use crate::support::manager::Manager;
 use crate::support::repoint::{Repoint, Setup};
+use crate::support::somebody::Somebody;
 use crate::support::standin::{Standin, State};
 
+const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 const OLD: &str = "k8s.gcr.io/pause:3.9";
 const NEW: &str = "registry.k8s.io/pause:3.9";
@@ -147,6 +153,104 @@ async fn a_credential_helper_that_needs_a_network_is_heard_with_the_drop_in_for_
     }
 }
 
+/// A port that nobody has.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn metrics_over_tcp_are_to_be_had_with_the_drop_in_for_it_and_as_shipped_the_log_says_what_is_missing() {
+    for has_network in [false, true] {
+        let (directory, standin) = place();
+        let confined = if has_network { Confined::with_network } else { Confined::as_shipped };
+        let Some(confined) = confined(directory.path()) else { return };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let repoint = confined.start(before(&directory).settings(&format!("metrics_tcp = \"{address}\""))).await;
+        Kubelet::v1(&repoint.socket()).pull(OLD).await.unwrap();
+        standin.first(PULL, State::Answered).await;
+        if has_network {
+            let page = Admin::over_tcp(address).await.page();
+            assert_eq!(page.count("repoint_calls_total", &[("method", "PullImage"), ("code", "OK")]), 1);
+        } else {
+            let said = || repoint.log().lines().any(|line| line.contains("ERROR") && line.contains("network.conf"));
+            until("it says what is missing", said).await;
+            TcpStream::connect(address).unwrap_err();
+        }
+        assert_eq!(Admin::of(&repoint).await.get("/healthz").code, 200);
+    }
+}
+
+#[tokio::test]
+async fn confined_as_shipped_it_sees_who_calls_and_listens_to_who_is_listed() {
+    let (directory, standin) = place();
+    let Some(confined) = Confined::as_shipped(directory.path()) else { return };
+    let (listed, other) = (Somebody::new(12345, 12345), Somebody::new(23456, 23456));
+    // Everybody may come to both sockets, so that it is the list that decides.
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(directory.path(), 0o755);
+    mode(&Repoint::directory_in(directory.path()), 0o755);
+    mode(&directory.path().join("runtime.sock"), 0o666);
+    let access = "[access]\nmode = \"0666\"\nallow_uids = [12345]";
+    let repoint = confined.start(before(&directory).toml(access)).await;
+    let version = grpc::encoded(&VersionRequest::default());
+
+    let mut heard = Caller::on(listed.connects(&repoint.socket()).unwrap()).await.unwrap();
+    assert_eq!(heard.call(VERSION, version.clone()).await.unwrap().status(), Some("0"));
+    let unheard = Caller::on(other.connects(&repoint.socket()).unwrap()).await;
+    assert!(match unheard {
+        Ok(mut unheard) => unheard.call(VERSION, version).await.is_err(),
+        Err(_) => true,
+    });
+    assert_eq!(standin.calls().len(), 1);
+    let page = Admin::of(&repoint).await.page();
+    assert_eq!(page.count("repoint_connections_refused_total", &[("reason", "uid")]), 1);
+    let log = repoint.log();
+    assert!(log.contains("peer.uid=12345 peer.gid=12345") && log.contains("peer.uid=23456 peer.gid=23456"), "{log}");
+}
+
+#[tokio::test]
+async fn confined_as_shipped_it_tells_its_manager_that_it_is_ready_and_that_it_stops() {
+    let (directory, _standin) = place();
+    let Some(confined) = Confined::as_shipped(directory.path()) else { return };
+    let mut manager = Manager::start(directory.path());
+    let repoint = confined.start(before(&directory).env("NOTIFY_SOCKET", manager.address())).await;
+    let (ready, _) = manager.hears(0, "READY=1").await;
+    repoint.signal("HUP");
+    manager.hears(ready, "RELOADING=1").await;
+    assert!(repoint.stop().await.success());
+    manager.hears(ready, "STOPPING=1").await;
+}
+
+#[tokio::test]
+async fn confined_as_shipped_it_starts_though_it_can_give_its_socket_to_nobody() {
+    let (directory, _standin) = place();
+    let Some(confined) = Confined::as_shipped(directory.path()) else { return };
+    let access = "[access]\ngroup = 12345\nallow_wider_access = true";
+    let repoint = confined.start(before(&directory).toml(access)).await;
+    Kubelet::v1(&repoint.socket()).pull(OLD).await.unwrap();
+    let found = fs::metadata(repoint.socket()).unwrap();
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (0, 0, 0o600));
+    let log = repoint.log();
+    let told = log.lines().filter(|line| line.contains("ERROR") && line.contains("Could not change who may connect"));
+    assert_eq!(told.count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn that_a_configuration_is_read_only_to_the_service_makes_it_no_more_trusted() {
+    let (directory, standin) = place();
+    let Some(confined) = Confined::as_shipped(directory.path()) else { return };
+    let etc = directory.path().join("etc");
+    fs::create_dir(&etc).unwrap();
+    fs::set_permissions(&etc, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(etc.join("repoint.toml"), before(&directory).file()).unwrap();
+    let repoint = confined.start(before(&directory).config(&etc.join("repoint.toml"))).await;
+    assert_eq!(repoint.status()["configuration"]["source"], "none");
+    assert!(repoint.log().contains("everybody can write to it"), "{}", repoint.log());
+    Kubelet::v1(&repoint.socket()).pull(OLD).await.unwrap();
+    let seen = standin.first(PULL, State::Answered).await;
+    assert_eq!(seen.message::<PullImageRequest>().image.unwrap().image, OLD);
+}
+
 /// The number that an attempt failed with.
 fn failure<T>(attempt: io::Result<T>) -> Option<i32> {
     attempt.err().map(|error| error.raw_os_error().expect("the kernel said no"))
@@ -255,5 +359,5 @@ async fn with_the_drop_in_it_has_the_host_s_network_and_nothing_else() {
             TcpListener::bind("127.0.0.1:0").unwrap()
         })
         .await;
-    std::net::TcpStream::connect(listener.local_addr().unwrap()).expect("it is reached from outside");
+    TcpStream::connect(listener.local_addr().unwrap()).expect("it is reached from outside");
 }

@@ -14,6 +14,8 @@ mod story;
 
 // Who may call, and what; and whose word the configuration is.
 mod access;
+// What the service tells about itself, and what it can be told.
+mod admin;
 // Images that were pulled from elsewhere have their old names, too.
 mod aliases;
 // The table of actions and calls that the documentation has.

@@ -14,7 +14,7 @@ use std::fmt::{self, Display, Write};
 /// Without a call for so long, a kubelet does not call. It asks something every ten seconds or so.
 const QUIET: SignedDuration = SignedDuration::from_mins(15);
 
-/// What a node-problem-detector keeps of a line.
+/// What a node-problem-detector keeps of a line, in bytes.
 const LONGEST: usize = 80;
 
 /// Tells it.
@@ -36,7 +36,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
             },
             Err(error) => (Exit::Usage, error),
         };
-        let line: String = Plain(&line).to_string().chars().take(LONGEST).collect();
+        let line = Plain(&line).to_string();
+        let line = line.char_indices().take_while(|(at, one)| at.saturating_add(one.len_utf8()) <= LONGEST);
+        let line: String = line.map(|(_, one)| one).collect();
         return print(&format!("{line}\n")).map(|()| exit);
     }
     let text = asked?;

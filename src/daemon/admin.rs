@@ -11,6 +11,7 @@
 //! Who may connect to the socket is root, as with the other one.
 
 use super::control::Control;
+use super::intervention::Unheard;
 use super::page::Page;
 use super::sockets;
 use crate::error::Chain;
@@ -34,6 +35,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 /// What is to be put in the place of what a rule says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,6 +70,8 @@ enum Origin {
 struct Desk {
     control: Arc<Control>,
     page: Page,
+    /// What was wished for, while it is done.
+    wishes: TaskTracker,
 }
 
 /// How long one client may take.
@@ -88,29 +92,36 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// How pages are asked for, and wishes made.
+const GET: HeaderValue = HeaderValue::from_static("GET");
+const POST: HeaderValue = HeaderValue::from_static("POST");
 
 const PAGES: &str = "there is /metrics, /healthz, /readyz, /status\n";
 const PAGES_OVER_TCP: &str = "there is /metrics, /healthz, /readyz\n";
 
-/// The socket. Without it the proxy does as well, so a failure is said and no more.
-pub fn open(address: &Address) -> Option<Listener> {
-    match Listener::bind(address, sockets::own()) {
-        Ok(listener) => Some(listener),
-        Err(error) => {
-            tracing::error!(error = %Chain(&error), "There will be no status and no overrides, and no metrics here");
-            None
-        }
-    }
+/// The socket.
+///
+/// # Errors
+///
+/// With where it is to be, once it can be. Without it the proxy does as well, so that a failure is said and no more.
+pub fn open(address: &Address) -> Result<Listener, Address> {
+    Listener::bind(address, sockets::own()).map_err(|error| {
+        tracing::error!(error = %Chain(&error), "There are no status, no overrides and no metrics here yet (`admin`); trying again");
+        address.clone()
+    })
 }
 
 /// Serves for ever.
-pub async fn serve(socket: Option<Listener>, tcp: Option<SocketAddr>, page: Page, control: &Arc<Control>) {
-    let desk = Arc::new(Desk { control: Arc::clone(control), page });
+pub async fn serve(socket: Result<Listener, Address>, tcp: Option<SocketAddr>, page: Page, control: &Arc<Control>) {
+    let desk = Arc::new(Desk { control: Arc::clone(control), page, wishes: TaskTracker::new() });
     tokio::join!(serve_socket(socket, &desk), serve_tcp(tcp, &desk));
 }
 
-async fn serve_socket(socket: Option<Listener>, desk: &Arc<Desk>) {
-    let Some(listener) = socket else { return std::future::pending().await };
+async fn serve_socket(socket: Result<Listener, Address>, desk: &Arc<Desk>) {
+    let listener = match socket {
+        Ok(listener) => listener,
+        Err(address) => listen(&address).await,
+    };
     let mut clients = Clients::new();
     loop {
         match clients.turn(listener.accept()).await {
@@ -119,6 +130,17 @@ async fn serve_socket(socket: Option<Listener>, desk: &Arc<Desk>) {
                 clients.serve(stream, origin, desk);
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Somebody else may have the path for a while, such as a service that stops and is still asked how it is.
+async fn listen(address: &Address) -> Listener {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        if let Ok(listener) = Listener::bind(address, sockets::own()) {
+            tracing::info!(admin = %address, "There are status, overrides and metrics now");
+            return listener;
         }
     }
 }
@@ -212,9 +234,8 @@ impl Desk {
             (Method::GET, "/readyz", _) => self.readiness().await,
             (Method::GET, "/status", Origin::Socket(_)) => json(&self.control.status().await),
             (Method::POST, "/override", Origin::Socket(peer)) => self.wish(request, peer).await,
-            (_, "/metrics" | "/healthz" | "/readyz", _) | (_, "/status" | "/override", Origin::Socket(_)) => {
-                response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "it is not asked for so\n".to_owned())
-            }
+            (_, "/metrics" | "/healthz" | "/readyz", _) | (_, "/status", Origin::Socket(_)) => not_allowed(GET),
+            (_, "/override", Origin::Socket(_)) => not_allowed(POST),
             (_, _, Origin::Socket(_)) => response(StatusCode::NOT_FOUND, TEXT, PAGES.to_owned()),
             (_, _, Origin::Tcp) => response(StatusCode::NOT_FOUND, TEXT, PAGES_OVER_TCP.to_owned()),
         }
@@ -241,18 +262,33 @@ impl Desk {
             Ok(wish) => wish,
             Err(error) => return refused(&error.to_string()),
         };
-        let Wish { rule, instead, seconds } = wish;
-        let until = match instead {
-            Some(instead) => {
-                self.control.set_override(rule, instead, Duration::from_secs(seconds), peer.uid).await.map(Some)
-            }
-            None => self.control.end_override(rule, peer.uid).await.map(|()| None),
-        };
-        match until {
-            Ok(until) => json(&Granted { until }),
-            Err(error) => refused(&Chain(&error).to_string()),
+        // To its end, whether or not whoever wished for it waits: what is done is recorded.
+        let control = Arc::clone(&self.control);
+        let granted = self.wishes.spawn(async move { grant(wish, &control, peer).await }).await;
+        match granted {
+            Ok(Ok(granted)) => json(&granted),
+            Ok(Err(error)) => refused(&Chain(&error).to_string()),
+            Err(panicked) => failed(&panicked),
         }
     }
+}
+
+/// Does what `peer` wishes for.
+async fn grant(Wish { rule, instead, seconds }: Wish, control: &Control, peer: Peer) -> Result<Granted, Unheard> {
+    let until = match instead {
+        Some(instead) => Some(control.set_override(rule, instead, Duration::from_secs(seconds), peer.uid).await?),
+        None => {
+            control.end_override(rule, peer.uid).await?;
+            None
+        }
+    };
+    Ok(Granted { until })
+}
+
+fn not_allowed(allowed: HeaderValue) -> Response<String> {
+    let mut response = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "it is not asked for so\n".to_owned());
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
 }
 
 fn json(value: &impl Serialize) -> Response<String> {

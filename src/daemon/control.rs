@@ -32,6 +32,8 @@ pub struct Control {
     pub(super) state: PathBuf,
     /// The file that is the kill switch.
     pub(super) switch: PathBuf,
+    /// Held while a change of the overrides is kept and recorded: of two, the second is what a restart finds.
+    pub(super) keeping: tokio::sync::Mutex<()>,
     /// What the files were before they were read last.
     read: Mutex<Look>,
     /// What is known without waiting for anybody.
@@ -96,6 +98,7 @@ impl Control {
             runtime,
             state,
             switch,
+            keeping: tokio::sync::Mutex::default(),
             read: Mutex::new(look),
             known,
         }

@@ -138,6 +138,7 @@ impl Control {
 
     /// Records it, and keeps it for the next start.
     async fn overrides_changed(&self, rule: String, now: Option<(Instead, Timestamp)>, uid: Option<u32>) {
+        let _one_at_a_time = self.keeping.lock().await;
         let shared = self.shared();
         shared.sandbox.set_open(false);
         let all = shared.overrides.all();

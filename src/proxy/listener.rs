@@ -70,7 +70,8 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 const BACKLOG: i32 = 1024;
 
 impl Listener {
-    /// Listens at `address`, for whoever `owner` says. A socket that nobody serves any more is replaced.
+    /// Listens at `address`, for whoever `owner` says. A socket that nobody serves any more is replaced. One that the system does
+    /// not let us give away, as that of a unit without the capability, is ours alone, until [`Listener::give`] says why.
     ///
     /// # Errors
     ///
@@ -202,7 +203,8 @@ fn listening(path: &Path, owner: Owner) -> io::Result<UnixListener> {
     fchmod(&socket, OWN)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     let found = fs::metadata(path)?;
-    give(path, Owner { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777 }, owner)?;
+    let was = Owner { uid: found.uid(), gid: found.gid(), mode: found.mode() & 0o777 };
+    let _still_ours = give(path, was, owner);
     listen(&socket, BACKLOG)?;
     UnixListener::from_std(socket.into())
 }

@@ -1,6 +1,7 @@
 //! What the service tells about itself, asked for with as little HTTP as there can be.
 
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,9 +14,12 @@ use super::repoint::Repoint;
 /// How long something that takes a moment may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Who asks at the admin socket.
+/// Who asks at the admin socket, or over TCP.
 #[derive(Debug, Clone)]
-pub struct Admin(PathBuf);
+pub enum Admin {
+    Socket(PathBuf),
+    Tcp(SocketAddr),
+}
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,11 @@ pub struct Answer {
     pub body: String,
 }
 
+/// Both ways at once.
+trait Line: Read + Write {}
+
+impl<T: Read + Write> Line for T {}
+
 // === impl Admin ===
 
 impl Admin {
@@ -33,15 +42,25 @@ impl Admin {
     pub async fn of(repoint: &Repoint) -> Self {
         let socket = repoint.admin();
         until("its admin socket is there", || UnixStream::connect(&socket).is_ok()).await;
-        Self(socket)
+        Self::Socket(socket)
+    }
+
+    /// At this address; returns when somebody is there.
+    pub async fn over_tcp(address: SocketAddr) -> Self {
+        until("somebody listens", || TcpStream::connect(address).is_ok()).await;
+        Self::Tcp(address)
     }
 
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, "")
     }
 
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path, body)
+    }
+
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
-        let mut line = connected(&self.0);
+        let mut line = self.connect();
         let said = request(method, path, body);
         // Whoever refuses to read all of it has an answer all the same.
         let _refused = line.write_all(said.as_bytes());
@@ -86,6 +105,17 @@ impl Admin {
             self.until("the kill switch is thrown", |status| status["disabled"] == true).await;
             std::fs::remove_file(&switch).unwrap();
             self.until("the kill switch is put back", |status| status["disabled"] == false).await;
+        }
+    }
+
+    fn connect(&self) -> Box<dyn Line> {
+        match self {
+            Self::Socket(path) => Box::new(connected(path)),
+            Self::Tcp(address) => {
+                let line = TcpStream::connect(address).expect("somebody listens");
+                line.set_read_timeout(Some(LIMIT)).unwrap();
+                Box::new(line)
+            }
         }
     }
 }
