@@ -17,6 +17,7 @@ pub mod log;
 pub mod manager;
 pub mod page;
 pub mod pair;
+pub mod python;
 pub mod repoint;
 pub mod somebody;
 pub mod standin;

@@ -1,8 +1,10 @@
 //! The page of metrics, read as a scraper does; what it says in any other form than it should is a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
+
+use super::python;
 
 /// All that is on it.
 #[derive(Debug, Clone)]
@@ -111,22 +113,15 @@ fn sample(line: &str) -> Sample {
     Sample { name: name.to_owned(), labels: labels.collect(), value: value.parse().expect("a number") }
 }
 
-/// How many families Prometheus' own parser for Python finds. `None` where it is not installed, which is said; nothing of
-/// ours installs it.
+/// How many families Prometheus' own parser for Python finds. `None` where it is not installed, which is said.
 pub fn read_by_prometheus(text: &str) -> Option<usize> {
     const PROGRAM: &str = "import sys; from prometheus_client.openmetrics import parser; \
                            print(len(list(parser.text_string_to_metric_families(sys.stdin.read()))))";
-    let has_it = |python: &&str| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import prometheus_client.openmetrics.parser"]).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let Some(python) = ["/usr/bin/python3", "python3"].into_iter().find(|python| has_it(python)) else {
-        // Past the capture of a test's output: a test that did not run must not look like one.
-        writeln!(io::stderr(), "skipped, nobody else reads the page: there is no python3 with prometheus_client")
-            .unwrap();
-        return None;
-    };
+    let python = python::with(
+        "prometheus_client.openmetrics.parser",
+        "python3-prometheus-client",
+        "no other reader of the page",
+    )?;
     let mut child = Command::new(python)
         .args(["-c", PROGRAM])
         .stdin(Stdio::piped())
