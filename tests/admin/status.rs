@@ -115,7 +115,7 @@ async fn a_check_looks_at_one_thing_says_it_on_a_short_line_and_with_a_code() {
     let now = time(&good["now"]);
     let ago = |minutes| json!(now.checked_sub(SignedDuration::from_mins(minutes)).unwrap());
     let refused = |message: &str| json!({"time": now, "message": message});
-    let long = format!("repoint.toml:1:1: `größe\u{1b}[2J`: {}", "ö".repeat(100));
+    let long = format!("repoint.toml:1:10: `größe\u{1b}[2J`: {}", "ö".repeat(100));
     for (check, changes, code, expected) in [
         // The kubelet.
         ("kubelet", json!({}), 0, "ok"),
@@ -135,7 +135,7 @@ async fn a_check_looks_at_one_thing_says_it_on_a_short_line_and_with_a_code() {
             "config",
             configured(&good, "files", &refused(&long)),
             1,
-            &format!("reload refused: repoint.toml:1:1: `größe\\u{{1b}}[2J`: {}", "ö".repeat(13)),
+            &format!("reload refused: repoint.toml:1:10: `größe\\u{{1b}}[2J`: {}", "ö".repeat(12)),
         ),
         // Pulls.
         ("substitutions", json!({}), 0, "ok"),
