@@ -109,11 +109,14 @@ async fn the_socket_is_for_root_and_its_group() {
 fn the_socket_is_never_wider_than_that_whatever_the_umask() {
     // Watched from the moment it appears: a listener is made again and again, and each time the first look counts.
     let directory = tempfile::tempdir().unwrap();
+    let (config, at) = (directory.path().join("c.toml"), |name: &str| directory.path().join(name));
+    fs::write(&config, format!("state = {:?}\n[audit]\nfile = {:?}\n", at("state"), at("audit.jsonl"))).unwrap();
     for umask in ["000", "022", "077"] {
         let socket = directory.path().join(format!("{umask}.sock"));
         let script = format!(
-            "umask {umask}; exec {} serve --config /dev/null --runtime /nonexistent.sock --listen {}",
+            "umask {umask}; exec {} serve --config {} --runtime /nonexistent.sock --listen {}",
             env!("CARGO_BIN_EXE_repoint"),
+            config.display(),
             socket.display()
         );
         let mut child = Command::new("sh").args(["-c", &script]).stderr(std::process::Stdio::null()).spawn().unwrap();

@@ -187,6 +187,8 @@ impl Setup {
         let child = Command::new(&command[0])
             .args(&command[1..])
             .env("RUST_LOG", "info,repoint=debug")
+            // Where a configuration that is not gone by says nothing of its state: a test's is not the machine's.
+            .env("STATE_DIRECTORY", directory.join("state"))
             .envs(environment)
             .stdin(stdin)
             .stdout(stdout)
