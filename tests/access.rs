@@ -331,6 +331,8 @@ async fn root_and_who_is_listed_are_listened_to_and_nobody_else() {
     let (uid, gid, pid) =
         (format!("peer.uid={}", OTHER.uid), format!("peer.gid={}", OTHER.gid), format!("peer.pid={own}"));
     assert_eq!(lines(&log, &["WARN", "not listed in [access]", &uid, &gid, &pid]), 1, "{log}");
+    // The others are counted, and not each worth a line.
+    assert_eq!(lines(&log, &["WARN", "not listed in [access]"]), 1, "{log}");
 }
 
 #[tokio::test]

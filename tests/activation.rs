@@ -73,6 +73,19 @@ async fn a_socket_elsewhere_is_served_beside_the_one_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn where_the_one_that_was_asked_for_cannot_be_had_the_one_that_was_handed_over_is_served() {
+    let (directory, _standin, setup) = pair();
+    let elsewhere = directory.path().join("elsewhere.sock");
+    let listener = UnixListener::bind(&elsewhere).unwrap();
+    fs::write(own_socket(&directory), "precious").unwrap();
+    let mut manager = Manager::start(directory.path());
+    let repoint = setup.handed(listener, "repoint").env("NOTIFY_SOCKET", manager.address()).unreachable();
+    manager.hears(0, "READY=1").await;
+    Kubelet::v1(&elsewhere).version().await.unwrap();
+    assert!(repoint.log().contains("Nobody is served at `listen`"), "{}", repoint.log());
+}
+
+#[tokio::test]
 async fn what_is_no_listening_socket_is_left_alone() {
     let (directory, _standin, setup) = pair();
     let file = fs::File::create(directory.path().join("file")).unwrap();

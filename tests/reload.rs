@@ -16,6 +16,7 @@ use crate::support::repoint::{Repoint, Setup};
 use crate::support::standin::{Answer, Standin, State, User};
 use crate::support::world::Missing;
 
+const EXEC: &str = "/runtime.v1.RuntimeService/ExecSync";
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 
 /// A directory, a runtime in it that has anything from anywhere, and repoint in front of that with a rule to `target`.
@@ -123,6 +124,38 @@ async fn a_bad_configuration_keeps_the_old_rules_and_says_so_everywhere() {
     assert_eq!(reload(&repoint).await["outcome"], "loaded");
     assert_eq!(repoint.status()["configuration"]["refused"], Value::Null);
     assert_eq!(pulled_as(&standin, &repoint, "old.example/x:1").await, "two.example/x:1");
+}
+
+#[tokio::test]
+async fn whatever_a_process_can_change_is_changed() {
+    let (directory, mut standin, setup) = place("one.example");
+    standin.answers(EXEC, |_| Answer::silence());
+    // Long enough that whoever waits so long fails.
+    let repoint = setup.settings("runtime_wait = \"10m\"").toml("[drain]\nlong_calls = \"10m\"\n").start().await;
+    let text = fs::read_to_string(repoint.config()).unwrap();
+    let text = text
+        .replace("node = \"node-1\"", "node = \"renamed\"\nmessage_limit_bytes = 1")
+        .replace("runtime_wait = \"10m\"", "runtime_wait = \"3s\"")
+        .replace("long_calls = \"10m\"", "long_calls = \"0s\"\ncalls = \"0s\"\n[labels]\npool = \"gpu\"");
+    fs::write(repoint.config(), text).unwrap();
+    let record = reload(&repoint).await;
+    assert_eq!(record["outcome"], "loaded", "{record}");
+    assert_eq!((&record["node"], &record["labels"]), (&json!("renamed"), &json!({ "pool": "gpu" })));
+    // A message that is too large is passed on as it came.
+    assert_eq!(pulled_as(&standin, &repoint, "old.example/x:1").await, "old.example/x:1");
+    let kubelet = Kubelet::v1(&repoint.socket());
+    standin.stop().await;
+    assert_eq!(kubelet.version().await.unwrap_err().code(), Code::Unavailable);
+    standin.start_again();
+    let call = kubelet.exec("x", ["true"]);
+    let stop = async {
+        standin.first(EXEC, State::Received).await;
+        repoint.signal("TERM");
+    };
+    let (ended, ()) = tokio::join!(call, stop);
+    assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+    assert!(repoint.ended().await.success());
+    drop(directory);
 }
 
 #[tokio::test]

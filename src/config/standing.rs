@@ -77,18 +77,18 @@ pub fn stand(options: &Serve, state: &Path) -> Result<Standing, Mistakes> {
         Ok(settings) => return Ok(Standing { settings, source, footing: Footing::Files, refused: None }),
         Err(mistakes) => mistakes,
     };
-    let nothing = Source { said: without_rules(), is_whole: true, ..Source::default() };
+    let nothing = Source { said: without_rules(state), is_whole: true, ..Source::default() };
     // A command line that is wrong by itself, and not beside some file.
     let bare_bones = settings(options, &nothing)?;
     let refused = Some(one_line(&mistakes));
-    let state = source.said.state.as_ref().map_or(state, |state| &state.value);
-    let kept = Kept::read(state).map(|kept| kept.source());
+    let said = source.said.state.as_ref().map_or(state, |said| &said.value);
+    let kept = Kept::read(said).map(|kept| kept.source());
     if let Some((source, settings)) =
         kept.and_then(|source| settings(options, &source).ok().map(|settings| (source, settings)))
     {
         return Ok(Standing { settings, source, footing: Footing::LastGood, refused });
     }
-    let bare = source.bare();
+    let bare = source.bare(state);
     let (settings, source) = match settings(options, &bare) {
         Ok(settings) => (settings, bare),
         // What is left contradicts itself, or the command line.
@@ -120,10 +120,14 @@ fn one_line(mistakes: &Mistakes) -> String {
     mistakes.to_string().lines().collect::<Vec<_>>().join("; ")
 }
 
-/// That no rule holds, not even a built-in one.
-fn without_rules() -> Said {
+/// That no rule holds, not even a built-in one, and which state directory does.
+fn without_rules(state: &Path) -> Said {
     let nowhere = place::File::new(0, Path::new("nowhere"), String::new()).place(&(0..0));
-    Said { builtin_rules: Some(Placed { value: Vec::new(), place: nowhere }), ..Said::default() }
+    Said {
+        builtin_rules: Some(Placed { value: Vec::new(), place: nowhere.clone() }),
+        state: Some(Placed { value: state.to_owned(), place: nowhere }),
+        ..Said::default()
+    }
 }
 
 // === impl Source ===
@@ -131,8 +135,8 @@ fn without_rules() -> Said {
 impl Source {
     /// What it says of where things are, who may call and what is recorded, as far as that was understood: nothing of what is
     /// pulled from elsewhere.
-    fn bare(&self) -> Self {
-        let said = &self.said;
+    fn bare(&self, state: &Path) -> Self {
+        let (said, nothing) = (&self.said, without_rules(state));
         Self {
             path: self.path.clone(),
             is_whole: true,
@@ -147,8 +151,9 @@ impl Source {
                 audit: said.audit.clone(),
                 node: said.node.clone(),
                 labels: said.labels.clone(),
-                state: said.state.clone(),
-                ..without_rules()
+                state: said.state.clone().or(nothing.state),
+                builtin_rules: nothing.builtin_rules,
+                ..Said::default()
             },
             ..Self::default()
         }
@@ -189,6 +194,8 @@ mod tests {
     fn where_it_listens_and_who_may_call_is_kept_of_a_file_that_is_wrong() {
         let text = "lissen = 1\nlisten = \"/run/y.sock\"\n[access]\nservices = [\"image\"]\n[drain]\ncalls = \"1s\"\n";
         let Standing { settings, footing, .. } = stood("/run/x.sock", text).unwrap();
+        // Of the state directory it says nothing.
+        assert_ne!(settings.state, Path::new(check::STATE));
         assert_eq!((footing, settings.listen.to_string().as_str()), (Footing::Nothing, "unix:///run/y.sock"));
         assert_eq!(settings.access.services, crate::proxy::access::Services::ImageAlone);
         assert_eq!(settings.drain.calls, std::time::Duration::from_secs(1));

@@ -90,21 +90,25 @@ impl Chronicle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Origin, Rotation, Settings, Sinks};
+    use crate::audit::{Origin, Rotation, Settings, Sinks, Writer};
+    use std::path::Path;
 
     fn start() -> Start {
         Start { rules: 1, configuration: "files", message: None, repaired: 0 }
+    }
+
+    fn log(file: &Path) -> (Log, Writer) {
+        let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
+        let file = file.to_owned();
+        let settings = Settings { file, sync: false, required: false, rotation, journald: false, stdout: false };
+        Log::start(&settings, Origin::somewhere(), Counter::default(), Sinks::default()).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_log_says_that_the_service_started_lives_and_stopped() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("audit.jsonl");
-        let origin = Origin::somewhere();
-        let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
-        let settings =
-            Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };
-        let (log, writer) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
+        let (log, writer) = log(&file);
         let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
         let lost = Counter::default();
         let chronicle =
@@ -134,11 +138,7 @@ mod tests {
         let file = directory.path().join("audit.jsonl");
         // A pipe that nobody reads yet: it takes nothing, as a disk that is busy.
         assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
-        let origin = Origin::somewhere();
-        let rotation = Rotation { bytes: 0, after: None, keep: 1, compress: false };
-        let settings =
-            Settings { file: file.clone(), sync: false, required: false, rotation, journald: false, stdout: false };
-        let (log, writer) = Log::start(&settings, origin, Counter::default(), Sinks::default()).unwrap();
+        let (log, writer) = log(&file);
         let tally = Arc::new(Tally::new(jiff::Timestamp::UNIX_EPOCH));
         let chronicle = Chronicle::new(log.clone(), Arc::clone(&tally), Counter::default(), Clock::SYSTEM);
         let record = || Record {

@@ -35,11 +35,12 @@ use sandbox::Watch;
 use sockets::Sockets;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use systemd::{HandedOver, Manager};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use trouble::Trouble;
 
@@ -74,6 +75,9 @@ pub struct Begin {
 /// The pause after a client could not be accepted. Running out of file descriptors passes; spinning would not help.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long it is not said again that somebody was turned away; the metric counts them all.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// What all connections need.
 #[derive(Debug, Clone)]
 struct Serving {
@@ -81,6 +85,8 @@ struct Serving {
     current: Arc<Current>,
     tasks: TaskTracker,
     end: End,
+    /// When it was said last that somebody was turned away.
+    told: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -141,7 +147,7 @@ pub async fn serve(Begin { options, standing, look, handed_over, switch, trouble
         );
     };
     let mut meanwhile = Box::pin(meanwhile);
-    let serving = Serving { dialers, current, tasks: tasks.clone(), end: end.clone() };
+    let serving = Serving { dialers, current, tasks: tasks.clone(), end: end.clone(), told: Arc::default() };
     tokio::select! {
         () = accept(&sockets, &serving, &control) => {}
         () = meanwhile.as_mut() => {}
@@ -235,21 +241,32 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 impl Serving {
     /// Serves a client, if it is one that is listened to.
     fn serve(&self, stream: UnixStream) {
-        let Self { dialers, current, tasks, end } = self.clone();
+        let Self { dialers, current, tasks, end, .. } = self.clone();
         let (shared, peer) = (current.now(), Peer::of(&stream));
         // Who does not say who it is, is nobody who is listed.
         let peer = peer.unwrap_or(Peer::NOBODY);
         if !shared.access.admits(peer) {
             shared.metrics.connections_refused.get_or_create(&ConnectionRefused { reason: "uid" }).inc();
-            tracing::warn!(
-                peer.uid,
-                peer.gid,
-                peer.pid,
-                "Closed the connection of somebody who is not listed in [access]"
-            );
+            self.tell_of(peer);
             return;
         }
         tracing::debug!(peer.uid, peer.gid, peer.pid, "A client has connected");
         tasks.spawn(connection::serve(stream, dialers, current, tasks.clone(), end));
+    }
+
+    /// Says that somebody was turned away: once in a while, since whoever may connect can do so a thousand times a second.
+    fn tell_of(&self, Peer { uid, gid, pid }: Peer) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told: Instant| told.elapsed() < QUIET) {
+            tracing::debug!(peer.uid = uid, peer.gid = gid, peer.pid = pid, "Closed another such connection");
+            return;
+        }
+        *told = Some(Instant::now());
+        tracing::warn!(
+            peer.uid = uid,
+            peer.gid = gid,
+            peer.pid = pid,
+            "Closed the connection of somebody who is not listed in [access]"
+        );
     }
 }

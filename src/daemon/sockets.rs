@@ -45,7 +45,14 @@ impl Sockets {
         let is_there = all.iter().any(|one| one.path() == listen.path());
         let mut runtimes = Runtimes(runtimes.into_iter().map(|runtime| (runtime, None)).collect());
         if all.is_empty() || (is_wanted && !is_there) {
-            all.push(Listener::bind(listen, access.socket(own(), &runtimes.look()).unwrap_or_else(|_told| nobodys()))?);
+            let owner = access.socket(own(), &runtimes.look()).unwrap_or_else(|_told| nobodys());
+            match Listener::bind(listen, owner) {
+                Ok(own) => all.push(own),
+                Err(error) if all.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "Nobody is served at `listen`, only at what was handed over");
+                }
+            }
         }
         let sockets = Self { all, runtimes: Mutex::new(runtimes), given: Mutex::default() };
         sockets.settle(access);

@@ -139,6 +139,11 @@ impl Setup {
         repoint
     }
 
+    /// Starts it, whether or not there will be anybody at its own socket.
+    pub fn unreachable(self) -> Repoint {
+        self.spawn()
+    }
+
     /// Starts it in the expectation that it ends by itself. Returns how, and what it said.
     pub fn refused(self) -> (ExitStatus, String) {
         let mut repoint = self.spawn();

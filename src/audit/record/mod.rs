@@ -1,11 +1,16 @@
 //! What is written down, field by field, in the order of the file. `docs/audit.md` says what each means.
 
+mod form;
+mod service;
+
+pub use form::cut;
+pub use service::{Count, Counters, Override, Reload, ReloadOutcome, Start, Switch};
+
 use crate::cri::Pod;
+use form::{escaped, milliseconds, rfc3339, shortened, shortened_option};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
-use std::borrow::Cow;
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 /// What happened, and when.
@@ -191,101 +196,6 @@ pub enum SandboxOutcome {
     Cannot,
 }
 
-/// What was counted.
-#[derive(Debug, Clone, Serialize)]
-pub struct Count {
-    /// From when on.
-    #[serde(serialize_with = "rfc3339")]
-    pub since: Timestamp,
-    /// How much of what.
-    pub counters: Counters,
-    /// When the kubelet called last.
-    #[serde(serialize_with = "rfc3339_option")]
-    pub last_call: Option<Timestamp>,
-}
-
-/// How much there was of what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Calls of whatever kind.
-    pub calls: u64,
-    /// Questions for images that a rule matches.
-    pub asked: u64,
-    /// Records of these events.
-    pub substituted: u64,
-    /// As above.
-    pub fell_back: u64,
-    /// As above.
-    pub failed: u64,
-    /// As above.
-    pub observed: u64,
-    /// As above.
-    pub denied: u64,
-    /// As above.
-    pub used: u64,
-    /// Records that could not be written.
-    pub lost: u64,
-}
-
-/// What held at the start.
-#[derive(Debug, Clone, Serialize)]
-pub struct Start {
-    /// How many rules hold.
-    pub rules: usize,
-    /// What says so: `files`, `last_good` or `none`.
-    pub configuration: &'static str,
-    /// Why that is not what is written in the files; null where it is.
-    #[serde(serialize_with = "shortened_option")]
-    pub message: Option<String>,
-    /// How many bytes of a torn line were cut off the end of the log.
-    pub repaired: u64,
-}
-
-/// What came of reading the configuration again.
-#[derive(Debug, Clone, Serialize)]
-pub struct Reload {
-    /// Whether it is in force.
-    pub outcome: ReloadOutcome,
-    /// How many rules hold.
-    pub rules: usize,
-    /// Why it is not; null where it is.
-    #[serde(serialize_with = "shortened_option")]
-    pub message: Option<String>,
-}
-
-/// What came of reading the configuration again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReloadOutcome {
-    /// It is in force.
-    Loaded,
-    /// What held goes on to hold.
-    Refused,
-}
-
-/// What somebody put in the place of what a rule says.
-#[derive(Debug, Clone, Serialize)]
-pub struct Override {
-    /// The rule.
-    #[serde(serialize_with = "shortened")]
-    pub rule: String,
-    /// What is done: `original` or `observe`; null where the rule holds again.
-    pub instead: Option<&'static str>,
-    /// Until when; null where the rule holds again.
-    #[serde(serialize_with = "rfc3339_option")]
-    pub until: Option<Timestamp>,
-    /// The user who said so; null where its time was over.
-    pub uid: Option<u32>,
-}
-
-/// The kill switch.
-#[derive(Debug, Clone, Serialize)]
-pub struct Switch {
-    /// The file that is it.
-    #[serde(serialize_with = "shortened")]
-    pub file: String,
-}
-
 /// How a pull ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -363,10 +273,6 @@ struct Line<'a> {
 /// The version of the form of [`Record`].
 pub const SCHEMA: u32 = 1;
 
-/// What is kept of a text that somebody else wrote. Longer than any name the kubelet accepts and any message a person
-/// reads; short enough that a record is one write.
-const LONGEST_TEXT: usize = 4096;
-
 /// What is kept of the pods of an image.
 pub const MOST_PODS: usize = 256;
 
@@ -401,30 +307,6 @@ impl Record {
         let mut line = escaped(serde_json::to_string(&line)?);
         line.push('\n');
         Ok(line.into_bytes())
-    }
-}
-
-// === impl Counters ===
-
-impl Counters {
-    /// Nothing.
-    pub const ZERO: Self =
-        Self { calls: 0, asked: 0, substituted: 0, fell_back: 0, failed: 0, observed: 0, denied: 0, used: 0, lost: 0 };
-
-    /// Both together.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            calls: self.calls.saturating_add(other.calls),
-            asked: self.asked.saturating_add(other.asked),
-            substituted: self.substituted.saturating_add(other.substituted),
-            fell_back: self.fell_back.saturating_add(other.fell_back),
-            failed: self.failed.saturating_add(other.failed),
-            observed: self.observed.saturating_add(other.observed),
-            denied: self.denied.saturating_add(other.denied),
-            used: self.used.saturating_add(other.used),
-            lost: self.lost.saturating_add(other.lost),
-        }
     }
 }
 
@@ -487,18 +369,6 @@ impl Outcome {
     }
 }
 
-// === impl ReloadOutcome ===
-
-impl ReloadOutcome {
-    /// As it is written, and the label in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Loaded => "loaded",
-            Self::Refused => "refused",
-        }
-    }
-}
-
 // === impl SandboxOutcome ===
 
 impl SandboxOutcome {
@@ -516,65 +386,6 @@ impl SandboxOutcome {
 impl From<Pod> for PodRecord {
     fn from(Pod { namespace, name, uid }: Pod) -> Self {
         Self { namespace, name, uid }
-    }
-}
-
-/// RFC 3339 in UTC, always with microseconds, so that lines sort as text.
-fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.6}"))
-}
-
-#[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]
-fn rfc3339_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => rfc3339(time, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// JSON, in which serde lets pass DEL, the control characters that have two bytes (of which some terminals act on one as on
-/// ESC and `[`), and two that some readers take for the end of a line. All of these are within its strings.
-fn escaped(json: String) -> String {
-    let acts = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
-    if !json.chars().any(acts) {
-        return json;
-    }
-    let mut escaped = String::with_capacity(json.len().saturating_add(64));
-    for character in json.chars() {
-        if acts(character) {
-            // Writing to a string does not fail.
-            let _infallible = write!(escaped, "\\u{:04x}", u32::from(character));
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
-}
-
-/// A text of bounded length that says how much is missing.
-pub fn cut(text: &str) -> Cow<'_, str> {
-    if text.len() <= LONGEST_TEXT {
-        return Cow::Borrowed(text);
-    }
-    // The last border between two characters that is not too far.
-    let kept = (0..=LONGEST_TEXT).rev().find_map(|end| text.get(..end)).unwrap_or_default();
-    let cut = text.len().saturating_sub(kept.len());
-    Cow::Owned(format!("{kept}… ({cut} bytes cut)"))
-}
-
-fn shortened<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&cut(text))
-}
-
-#[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]
-fn shortened_option<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    match text {
-        Some(text) => shortened(text, serializer),
-        None => serializer.serialize_none(),
     }
 }
 

@@ -1,3 +1,4 @@
+use super::form::LONGEST_TEXT;
 use super::*;
 
 fn pull() -> Pull {

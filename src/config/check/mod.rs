@@ -161,22 +161,40 @@ pub fn settings(flags: &Serve, source: &Source) -> Result<Settings, Mistakes> {
 
 /// The keys whose values a process keeps that runs already, and that are not the same in both.
 pub fn fixed(runs: &Settings, other: &Settings) -> Vec<&'static str> {
-    let (own, others) = (&runs.audit, &other.audit);
+    // Every field is named, so that whoever adds one has to say which of the two it is.
+    let Settings {
+        listen,
+        admin,
+        metrics_tcp,
+        runtime: runtime::Settings { runtime, image, keep: _, sandbox_image: _, hold: _ },
+        audit: audit::Settings { file, sync, required: _, rotation, journald, stdout },
+        state,
+        access: _,
+        drain: _,
+        reload_on_change: _,
+        node: _,
+        labels: _,
+        message_limit: _,
+        credentials: _,
+        rules: _,
+        hash: _,
+    } = runs;
+    let audit::Rotation { bytes, after, keep, compress } = rotation;
     let changed = [
-        ("listen", runs.listen != other.listen),
-        ("admin", runs.admin != other.admin),
-        ("metrics_tcp", runs.metrics_tcp != other.metrics_tcp),
-        ("runtime", runs.runtime.runtime != other.runtime.runtime),
-        ("image_endpoint", runs.runtime.image != other.runtime.image),
-        ("state", runs.state != other.state),
-        ("audit.file", own.file != others.file),
-        ("audit.sync", own.sync != others.sync),
-        ("audit.rotate_bytes", own.rotation.bytes != others.rotation.bytes),
-        ("audit.rotate_after", own.rotation.after != others.rotation.after),
-        ("audit.keep", own.rotation.keep != others.rotation.keep),
-        ("audit.compress", own.rotation.compress != others.rotation.compress),
-        ("audit.journald", own.journald != others.journald),
-        ("audit.stdout", own.stdout != others.stdout),
+        ("listen", *listen != other.listen),
+        ("admin", *admin != other.admin),
+        ("metrics_tcp", *metrics_tcp != other.metrics_tcp),
+        ("runtime", *runtime != other.runtime.runtime),
+        ("image_endpoint", *image != other.runtime.image),
+        ("state", *state != other.state),
+        ("audit.file", *file != other.audit.file),
+        ("audit.sync", *sync != other.audit.sync),
+        ("audit.rotate_bytes", *bytes != other.audit.rotation.bytes),
+        ("audit.rotate_after", *after != other.audit.rotation.after),
+        ("audit.keep", *keep != other.audit.rotation.keep),
+        ("audit.compress", *compress != other.audit.rotation.compress),
+        ("audit.journald", *journald != other.audit.journald),
+        ("audit.stdout", *stdout != other.audit.stdout),
     ];
     changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
 }
