@@ -22,7 +22,7 @@
 //! | 3 | [`runtime`] | the far side |
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`] | settings for all of these |
-//! | 6 | [`daemon`] | start, run, stop |
+//! | 6 | [`daemon`], [`install`] | start, run, stop; put under a kubelet, and taken out again |
 //! | 7 | [`cmd`] | one file a command |
 //!
 //! # Where to start reading
@@ -43,6 +43,7 @@ pub mod cri;
 pub mod daemon;
 pub mod error;
 pub mod exit;
+pub mod install;
 pub mod machine;
 pub mod metrics;
 pub mod output;

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["runtime"],
     &["proxy"],
     &["config"],
-    &["daemon"],
+    &["daemon", "install"],
     &["cmd"],
 ];
 

@@ -2,12 +2,15 @@
 
 pub mod config;
 pub mod explain;
+pub mod install;
 pub mod override_rule;
 pub mod report;
 pub mod serve;
 mod service;
+mod site;
 pub mod status;
 pub mod tail;
+pub mod uninstall;
 
 use crate::args::{Cli, Command};
 use crate::error::Chain;
@@ -38,6 +41,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Tail(options) => tail::run(&options).map(done),
         Command::Status(options) => status::run(&options),
         Command::Override(options) => override_rule::run(&options).map(done),
+        Command::Install(options) => install::run(&options).map(done),
+        Command::Uninstall(options) => uninstall::run(&options).map(done),
         Command::Config(command) => config::run(&command).map(done),
     };
     match outcome {

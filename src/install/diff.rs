@@ -1,0 +1,39 @@
+//! What would change, in the form that `patch -p1` applies.
+
+use super::tree::Content;
+use similar::TextDiff;
+use std::path::Path;
+
+/// The difference between two states of a file; nothing where there is none.
+pub fn unified(path: &Path, before: Option<&Content>, after: Option<&Content>) -> String {
+    let text =
+        |content: Option<&Content>| String::from_utf8_lossy(content.map_or(&[], |content| &content.bytes)).into_owned();
+    let name = |side: &str, content: Option<&Content>| match content {
+        Some(_) => format!("{side}{}", path.display()),
+        None => "/dev/null".to_owned(),
+    };
+    let (old, new) = (text(before), text(after));
+    if before.is_some() == after.is_some() && old == new {
+        return String::new();
+    }
+    TextDiff::from_lines(&old, &new).unified_diff().header(&name("a", before), &name("b", after)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_new_or_gone_or_has_no_last_line_feed_is_shown_as_that() {
+        let path = Path::new("/etc/x");
+        let content = |text: &str| Content::new(text);
+        assert_eq!(unified(path, None, Some(&content("a\n"))), "--- /dev/null\n+++ b/etc/x\n@@ -0,0 +1 @@\n+a\n");
+        assert_eq!(unified(path, Some(&content("a\n")), None), "--- a/etc/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n");
+        let changed = unified(path, Some(&content("a\nb")), Some(&content("a\nb c")));
+        assert_eq!(
+            changed,
+            "--- a/etc/x\n+++ b/etc/x\n@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b c\n\\ No newline at end of file\n"
+        );
+        assert_eq!(unified(path, Some(&content("a")), Some(&content("a"))), "");
+    }
+}

@@ -1,0 +1,241 @@
+//! Units of systemd, as it puts them together: the file that goes before others of its name, and its drop-ins in the order
+//! of their names.
+
+use super::environment;
+use super::tree::Tree;
+use super::unclear::Unclear;
+use super::words::split;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A unit.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// Its name, with its end.
+    pub name: String,
+    settings: Vec<Setting>,
+}
+
+/// A line of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Under which heading.
+    section: String,
+    key: String,
+    /// What is behind the `=`, lines that go on put together.
+    pub value: String,
+    /// In which file.
+    pub file: PathBuf,
+    /// On which line, counted from 1.
+    pub line: usize,
+}
+
+/// A variable of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// What it is set to.
+    pub value: String,
+    /// Who says so.
+    pub file: PathBuf,
+    /// On which line.
+    pub line: usize,
+}
+
+/// Where units are, the first before the others.
+pub const DIRECTORIES: &[&str] = &[
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+/// Where a unit is that somebody does not want.
+const NOWHERE: &str = "/dev/null";
+
+// === impl Unit ===
+
+impl Unit {
+    /// The unit of that name, if there is one that may run.
+    ///
+    /// # Errors
+    ///
+    /// When its files can't be read.
+    pub fn read(tree: &Tree, name: &str) -> Result<Option<Self>, Unclear> {
+        let mut paths = DIRECTORIES.iter().map(|directory| Path::new(directory).join(name));
+        let Some(fragment) = paths.find(|path| tree.has(path)) else { return Ok(None) };
+        if tree.link(&fragment).as_deref() == Some(Path::new(NOWHERE)) {
+            return Ok(None);
+        }
+        let Some(text) = tree.text(&fragment)? else { return Ok(None) };
+        let mut settings = lines(&fragment, &text);
+        for (_, path) in drop_ins(tree, name)? {
+            if tree.link(&path).as_deref() != Some(Path::new(NOWHERE)) {
+                settings.extend(tree.text(&path)?.map(|text| lines(&path, &text)).unwrap_or_default());
+            }
+        }
+        Ok(Some(Self { name: name.to_owned(), settings }))
+    }
+
+    /// What holds of a key that may be given more than once; an empty one takes back those before it.
+    pub fn all(&self, section: &str, key: &str) -> Vec<&Setting> {
+        let mut found = Vec::new();
+        for setting in self.settings.iter().filter(|setting| setting.section == section && setting.key == key) {
+            if setting.value.is_empty() {
+                found.clear();
+            } else {
+                found.push(setting);
+            }
+        }
+        found
+    }
+
+    /// The one command that it starts.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or several.
+    pub fn command(&self) -> Result<&Setting, Unclear> {
+        match self.all("Service", "ExecStart").as_slice() {
+            [only] => Ok(only),
+            [] => Err(Unclear::Node(format!("{} starts nothing: it has no ExecStart=", self.name))),
+            [_, second, ..] => {
+                Err(Unclear::line(&second.file, second.line, format!("{} starts more than one command", self.name)))
+            }
+        }
+    }
+
+    /// The files that it reads variables from, in order.
+    pub fn environment_files(&self) -> Vec<PathBuf> {
+        let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
+        let files = self.all("Service", "EnvironmentFile").into_iter();
+        files
+            .map(|file| file.value.trim_start_matches('-').replace("%N", stem).replace("%n", &self.name).into())
+            .collect()
+    }
+
+    /// The variables of its process. What files say goes before what the unit says.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be read.
+    pub fn environment(&self, tree: &Tree) -> Result<BTreeMap<String, Variable>, Unclear> {
+        let mut variables = BTreeMap::new();
+        for setting in self.all("Service", "Environment") {
+            let words = split(&setting.value)
+                .ok_or_else(|| Unclear::line(&setting.file, setting.line, "a quote is not closed"))?;
+            for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+                let variable = Variable { value: value.to_owned(), file: setting.file.clone(), line: setting.line };
+                variables.insert(name.to_owned(), variable);
+            }
+        }
+        for file in self.environment_files() {
+            let Some(text) = tree.text(&file)? else { continue };
+            for found in environment::read(&file, &text)? {
+                let variable = Variable { value: found.value, file: file.clone(), line: found.line };
+                variables.insert(found.name, variable);
+            }
+        }
+        Ok(variables)
+    }
+}
+
+/// By their names; of one name, those of the first directory.
+fn drop_ins(tree: &Tree, name: &str) -> Result<BTreeMap<String, PathBuf>, Unclear> {
+    let kind = name.rsplit_once('.').map_or(name, |(_, kind)| kind);
+    let mut found = BTreeMap::new();
+    // Those for one unit go before those for all of its kind.
+    for beside in [format!("{name}.d"), format!("{kind}.d")] {
+        for directory in DIRECTORIES.iter().map(|directory| Path::new(directory).join(&beside)) {
+            for name in tree.names(&directory)?.into_iter().filter(|name| name.ends_with(".conf")) {
+                let path = directory.join(&name);
+                found.entry(name).or_insert(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A file's lines, those put together that end in a backslash. Comments among these are passed over.
+fn lines(file: &Path, text: &str) -> Vec<Setting> {
+    let mut found = Vec::new();
+    let mut section = String::new();
+    let mut pending: Option<(usize, String)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        let (began, mut whole) = pending.take().unwrap_or_else(|| (index.saturating_add(1), String::new()));
+        if let Some(more) = line.strip_suffix('\\') {
+            whole.push_str(more.trim());
+            whole.push(' ');
+            pending = Some((began, whole));
+            continue;
+        }
+        whole.push_str(line);
+        if let Some(name) = whole.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else if let Some((key, value)) = whole.split_once('=') {
+            found.push(Setting {
+                section: section.clone(),
+                key: key.trim().to_owned(),
+                value: value.trim().to_owned(),
+                file: file.to_owned(),
+                line: began,
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Tree) {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let tree = Tree::at(directory.path());
+        (directory, tree)
+    }
+
+    #[test]
+    fn drop_ins_add_take_back_and_hide_each_other() {
+        let (directory, tree) = tree(&[
+            (
+                "usr/lib/systemd/system/k.service",
+                "[Service]\nExecStart=/bin/one \\\n# remark\n  --a\nEnvironment=\"A=1\" B=2\n",
+            ),
+            ("usr/lib/systemd/system/k.service.d/10-x.conf", "[Service]\nExecStart=\nExecStart=/bin/two\n"),
+            (
+                "etc/systemd/system/k.service.d/20-y.conf",
+                "[Service]\nExecStart=\nExecStart=/bin/three $A\nEnvironmentFile=-/etc/e\n",
+            ),
+            ("etc/systemd/system/k.service.d/ignored", "[Service]\nExecStart=\n"),
+            ("etc/e", "B=3\n"),
+        ]);
+        let unit = Unit::read(&tree, "k.service").unwrap().unwrap();
+        assert_eq!(unit.command().unwrap().value, "/bin/three $A");
+        let environment = unit.environment(&tree).unwrap();
+        assert_eq!((environment["A"].value.as_str(), environment["B"].value.as_str()), ("1", "3"));
+        symlink("/dev/null", directory.path().join("etc/systemd/system/k.service.d/10-x.conf")).unwrap();
+        fs::remove_file(directory.path().join("etc/systemd/system/k.service.d/20-y.conf")).unwrap();
+        let unit = Unit::read(&tree, "k.service").unwrap().unwrap();
+        assert_eq!(unit.command().unwrap().value, "/bin/one --a");
+        symlink("/dev/null", directory.path().join("etc/systemd/system/k.service")).unwrap();
+        assert!(Unit::read(&tree, "k.service").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_unit_that_starts_several_commands_is_not_understood() {
+        let (_directory, tree) = tree(&[("etc/systemd/system/k.service", "[Service]\nExecStart=/a\nExecStart=/b\n")]);
+        let error = Unit::read(&tree, "k.service").unwrap().unwrap().command().unwrap_err();
+        assert_eq!(error.to_string(), "/etc/systemd/system/k.service:3: k.service starts more than one command");
+    }
+}

@@ -1,0 +1,50 @@
+//! YAML, and JSON, which is some of it: what a file says at its top.
+
+use super::unclear::Unclear;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// The keys of a file and what they say. A file without any is not wrong.
+///
+/// # Errors
+///
+/// When it is no YAML, or no table of keys.
+pub(super) fn read(file: &Path, text: &str) -> Result<Map<String, Value>, Unclear> {
+    match serde_saphyr::from_str::<Option<Map<String, Value>>>(text) {
+        Ok(keys) => Ok(keys.unwrap_or_default()),
+        Err(error) => {
+            let line = error.location().map_or(1, |location| usize::try_from(location.line()).unwrap_or(1));
+            let what = error.without_snippet().to_string();
+            Err(Unclear::line(file, line.max(1), what.lines().next().unwrap_or("this is not YAML")))
+        }
+    }
+}
+
+/// A value as text, if it is one that can be written as such.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_and_json_say_the_same_and_nonsense_has_a_line() {
+        let file = Path::new("/c.yaml");
+        for text in ["a: b\nc: [1]\n", "{\n    \"a\": \"b\",\n    \"c\": [1]\n}\n", "---\n# note\na: 'b'\n"] {
+            assert_eq!(read(file, text).unwrap()["a"], "b", "{text}");
+        }
+        assert!(read(file, "# nothing\n").unwrap().is_empty());
+        assert!(read(file, "").unwrap().is_empty());
+        let error = read(file, "a: b\nc: [\n").unwrap_err().to_string();
+        assert!(error.starts_with("/c.yaml:"), "{error}");
+        assert!(read(file, "- a\n").is_err());
+    }
+}
