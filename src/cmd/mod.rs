@@ -5,6 +5,7 @@ pub mod explain;
 pub mod install;
 pub mod override_rule;
 pub mod report;
+mod running;
 pub mod serve;
 mod service;
 mod site;

@@ -100,6 +100,40 @@ pub async fn images(socket: &Path, api: Version) -> Result<Vec<v1::Image>, NoRun
     call!(socket, api, image_service_client::ImageServiceClient, list_images, request).map(|list| list.images)
 }
 
+/// The image of that name, if there is one.
+///
+/// # Errors
+///
+/// When there is no such answer.
+pub async fn image(socket: &Path, api: Version, name: &str) -> Result<Option<v1::Image>, NoRuntime> {
+    let request = v1::ImageStatusRequest { image: Some(spec(name)), verbose: false };
+    call!(socket, api, image_service_client::ImageServiceClient, image_status, request).map(|status| status.image)
+}
+
+/// Has an image pulled, for no pod.
+///
+/// # Errors
+///
+/// When it can't be had.
+pub async fn pull(socket: &Path, api: Version, name: &str, auth: Option<v1::AuthConfig>) -> Result<(), NoRuntime> {
+    let request = v1::PullImageRequest { image: Some(spec(name)), auth, sandbox_config: None };
+    call!(socket, api, image_service_client::ImageServiceClient, pull_image, request).map(|_| ())
+}
+
+/// Has an image removed.
+///
+/// # Errors
+///
+/// When it stays.
+pub async fn remove(socket: &Path, api: Version, name: &str) -> Result<(), NoRuntime> {
+    let request = v1::RemoveImageRequest { image: Some(spec(name)) };
+    call!(socket, api, image_service_client::ImageServiceClient, remove_image, request).map(|_| ())
+}
+
+fn spec(name: &str) -> v1::ImageSpec {
+    v1::ImageSpec { image: name.to_owned(), ..v1::ImageSpec::default() }
+}
+
 /// Asks the runtime at `socket` for all its containers, in whichever version it speaks.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ pub(super) struct Assembled {
 }
 
 /// What the state directory's file of the names that served is called.
-const SERVED: &str = "served";
+pub const SERVED: &str = "served";
 
 /// The ways to the runtime.
 pub(super) fn dialers(settings: &Settings) -> Dialers {

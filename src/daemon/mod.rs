@@ -28,6 +28,7 @@ use crate::proxy::connection::{self, Dialers};
 use crate::proxy::drain::End;
 use crate::proxy::listener::Unlistenable;
 use assembly::Assembled;
+pub use assembly::SERVED;
 use control::Control;
 use page::Page;
 pub use reload::Look;

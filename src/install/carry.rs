@@ -135,18 +135,17 @@ pub fn forget(effects: &mut dyn Effects, tree: &Tree, state: &Path, journal: Opt
     Ok(())
 }
 
-/// Has systemd read its units again, where they changed, and the kubelet start anew.
+/// Has systemd read its units again, where they changed, and the kubelet start anew. Not that it has: k3s says so when all of
+/// the node is ready, which may be never.
 ///
 /// # Errors
 ///
-/// When it does not.
-pub fn restart(effects: &mut dyn Effects, has_units: bool, units: &[&str]) -> Result<(), Failed> {
+/// When systemd does not.
+pub fn restart(effects: &mut dyn Effects, has_units: bool, unit: &str) -> Result<(), Failed> {
     if has_units {
         run(effects, &["systemctl", "daemon-reload"])?;
     }
-    let mut words = vec!["systemctl", "restart"];
-    words.extend(units);
-    if units.is_empty() { Ok(()) } else { run(effects, &words) }
+    run(effects, &["systemctl", "restart", "--no-block", unit])
 }
 
 /// Runs a command.

@@ -12,11 +12,19 @@ pub type Seen = BTreeMap<String, (char, u32, Vec<u8>)>;
 
 /// All there is below a root.
 pub fn everything(root: &Path) -> Seen {
+    all_but(root, &[])
+}
+
+/// The same without what is in these directories of the root.
+pub fn all_but(root: &Path, left_out: &[&str]) -> Seen {
     let mut seen = Seen::new();
     let mut ahead = vec![root.to_owned()];
     while let Some(directory) = ahead.pop() {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
             let path = entry.path();
+            if left_out.iter().any(|left_out| path == root.join(left_out)) {
+                continue;
+            }
             let found = fs::symlink_metadata(&path).unwrap();
             let (kind, says) = if found.is_symlink() {
                 ('l', fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes())

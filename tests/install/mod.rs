@@ -3,6 +3,7 @@
 mod eyes;
 mod interrupted;
 mod layouts;
+mod live;
 mod refused;
 
 use std::fs;

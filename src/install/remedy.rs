@@ -1,0 +1,92 @@
+//! What to mend where a runtime can't pull: which file, on this node.
+
+use super::node::Kind;
+
+/// What to do about it that `runtime`, on a node of that kind, says `message` of a pull from `registry`.
+pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &str) -> String {
+    let message = message.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if has(&["x509", "certificate", "tls: "]) {
+        let place = match (kind, runtime) {
+            (Kind::K3s, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/k3s/registries.yaml"),
+            (Kind::Rke2, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/rke2/registries.yaml"),
+            (_, "cri-o") => format!("/etc/containers/certs.d/{registry}/ca.crt"),
+            (_, "docker") => format!("/etc/docker/certs.d/{registry}/ca.crt"),
+            _ => format!(
+                "`ca =` in /etc/containerd/certs.d/{registry}/hosts.toml (with containerd's `config_path` set to that directory)"
+            ),
+        };
+        return format!("the runtime does not trust {registry}: name the CA of its certificate in {place}");
+    }
+    if has(&["401", "403", "unauthorized", "forbidden", "authorization failed", "denied", "no basic auth"]) {
+        return format!(
+            "{registry} wants credentials, or others: `credentials` of that target in /etc/repoint/repoint.toml"
+        );
+    }
+    if has(&["not found", "notfound", "404", "manifest unknown"]) {
+        return format!("{registry} does not have it: fill it (`repoint report --fix crane` prints how)");
+    }
+    if has(&[
+        "no such host",
+        "dial tcp",
+        "timeout",
+        "timed out",
+        "deadline",
+        "refused",
+        "unreachable",
+        "proxyconnect",
+        "no route",
+    ]) {
+        let place = match (kind, runtime) {
+            (Kind::K3s, _) => format!("CONTAINERD_HTTPS_PROXY= in /etc/systemd/system/{unit}.env"),
+            (Kind::Rke2, _) => format!("CONTAINERD_HTTPS_PROXY= in /etc/default/{}", unit.trim_end_matches(".service")),
+            (_, "cri-o") => "Environment=HTTPS_PROXY= in /etc/systemd/system/crio.service.d/http-proxy.conf".to_owned(),
+            (_, "docker") => {
+                "Environment=HTTPS_PROXY= in /etc/systemd/system/docker.service.d/http-proxy.conf".to_owned()
+            }
+            _ => "Environment=HTTPS_PROXY= in /etc/systemd/system/containerd.service.d/http-proxy.conf".to_owned(),
+        };
+        return format!(
+            "the runtime does not reach {registry}: if that takes a proxy, it is the runtime that has to know it: {place}"
+        );
+    }
+    format!("what the runtime says to `crictl pull` is the same without repoint: it is between it and {registry}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_to_mend_is_named() {
+        for (message, runtime, kind, expected) in [
+            (
+                "tls: failed to verify certificate: x509: unknown authority",
+                "containerd",
+                Kind::Kubeadm,
+                "/etc/containerd/certs.d/m.example/hosts.toml",
+            ),
+            (
+                "x509: certificate signed by unknown authority",
+                "cri-o",
+                Kind::Kubeadm,
+                "/etc/containers/certs.d/m.example/ca.crt",
+            ),
+            ("x509", "containerd", Kind::Rke2, "/etc/rancher/rke2/registries.yaml"),
+            (
+                "dial tcp: lookup m.example: no such host",
+                "containerd",
+                Kind::Eks,
+                "containerd.service.d/http-proxy.conf",
+            ),
+            ("dial tcp 10.0.0.1:443: i/o timeout", "containerd", Kind::K3s, "/etc/systemd/system/k3s.service.env"),
+            ("proxyconnect tcp: EOF", "docker", Kind::Plain, "docker.service.d/http-proxy.conf"),
+            ("unexpected status: 401 Unauthorized", "containerd", Kind::Plain, "/etc/repoint/repoint.toml"),
+            ("m.example/pause:3.9: not found", "containerd", Kind::Plain, "does not have it"),
+            ("disk on fire", "containerd", Kind::Plain, "crictl pull"),
+        ] {
+            let told = remedy(message, "m.example", runtime, kind, "k3s.service");
+            assert!(told.contains(expected), "{message}: {told}");
+        }
+    }
+}
