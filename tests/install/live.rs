@@ -98,7 +98,7 @@ async fn live(name: &str) -> Option<Live> {
     let repoint = Repoint::before(&runtime, &root.join("run")).start().await;
     let (is_well, calls) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
     let healthz = health(Arc::clone(&is_well));
-    let _kubelet = kubelet(root.to_owned(), layout.clone(), repoint.socket(), Arc::clone(&calls));
+    let _kubelet = kubelet(root.to_owned(), layout.endpoint, repoint.socket(), Arc::clone(&calls));
     Some(Live { before, layout, standin, repoint: Some(repoint), healthz, is_well, calls, _kubelet, directory })
 }
 
@@ -122,14 +122,14 @@ fn health(is_well: Arc<AtomicBool>) -> SocketAddr {
 }
 
 /// Calls repoint from each start on, if its files say so then.
-fn kubelet(root: PathBuf, layout: Layout, socket: PathBuf, calls: Arc<AtomicBool>) -> JoinSet<()> {
+fn kubelet(root: PathBuf, says: fn(&Path) -> Option<String>, socket: PathBuf, calls: Arc<AtomicBool>) -> JoinSet<()> {
     let mut kubelet = JoinSet::new();
     kubelet.spawn(async move {
         let pid = || fs::read_to_string(root.join("bin/pid")).unwrap_or_default();
         let (mut process, mut endpoint) = (String::new(), None);
         loop {
             if pid() != process {
-                (process, endpoint) = (pid(), (layout.endpoint)(&root));
+                (process, endpoint) = (pid(), says(&root));
             }
             if endpoint.as_deref() == Some(OURS) && calls.load(Ordering::Relaxed) {
                 let _answered = Kubelet::v1(&socket).version().await;

@@ -1,5 +1,6 @@
 //! repoint is put under kubelets of every kind, and taken out again, and nobody can tell that it was there.
 
+mod baked;
 mod eyes;
 mod interrupted;
 mod layouts;
