@@ -250,6 +250,11 @@ impl Plan {
                     .to_owned(),
             );
         }
+        if wanted.both && self.listen.path().ends_with(CRIO) {
+            self.notes.push(
+                "this path is one for a kubelet since 1.29: older ones take CRI-O's own, to the letter".to_owned(),
+            );
+        }
         if self.node.kind == Kind::Eks && self.image.is_none() {
             self.notes.push(
                 "if SOCI is switched on later, it is passed by until image_endpoint in /etc/repoint/repoint.toml names its socket".to_owned(),

@@ -181,3 +181,17 @@ fn a_record_that_is_lost_leaves_files_that_say_whose_they_are() {
         same(name, &files(&everything(root)), &files(&before));
     }
 }
+
+#[test]
+fn the_page_for_operators_names_every_place_and_everyone_who_is_not_supported() {
+    let page = include_str!("../../docs/install.md");
+    for layout in all() {
+        let place = Path::new(layout.wired);
+        let is_named = page.contains(layout.wired)
+            || page.contains(&format!("`{}` in that directory", place.file_name().unwrap().display()));
+        assert!(is_named, "{}: {}", layout.name, layout.wired);
+    }
+    for unsupported in repoint::install::unsupported::ALL {
+        assert!(page.contains(&format!("(`{}`)", unsupported.name)), "{}", unsupported.name);
+    }
+}
