@@ -352,11 +352,11 @@ pub enum KubeletKind {
 /// Who owns the files of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Fragment {
-    /// nodeadm, on EKS: a `NodeConfig`
+    /// nodeadm, on EKS: a part of its configuration
     Nodeadm,
     /// kubeadm: its configuration
     Kubeadm,
-    /// `OpenShift`'s Machine Config Operator
+    /// The Machine Config Operator of OpenShift
     #[value(name = "machineconfig")]
     MachineConfig,
     /// k3s and RKE2: a drop-in of their configuration
