@@ -18,6 +18,22 @@ pub enum Exit {
     Findings = 5,
 }
 
+impl Exit {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Usage, Self::Configuration, Self::Findings];
+
+    /// What it says to whoever acts on it, as the man page has it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "Done as asked.",
+            Self::Failed => "It could not be done: a socket is in use, a file can't be read.",
+            Self::Usage => "The command line is wrong. Of `status --check`: it cannot be told.",
+            Self::Configuration => "The configuration is wrong. All of its mistakes are told.",
+            Self::Findings => "It was to look for something, and found it.",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -30,7 +46,6 @@ mod tests {
 
     #[test]
     fn the_numbers_are_a_promise() {
-        let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Configuration, Exit::Findings];
-        assert_eq!(all.map(|exit| exit as u8), [0, 1, 2, 3, 5]);
+        assert_eq!(Exit::ALL.map(|exit| exit as u8), [0, 1, 2, 3, 5]);
     }
 }

@@ -7,6 +7,11 @@
 #[expect(unreachable_pub, reason = "`pub` says what the tests may use; nothing is outside of them")]
 mod support;
 
+// What the packages have to read, beside the program.
+#[expect(unreachable_pub, reason = "as above")]
+#[path = "../packaging/pages/rendered/mod.rs"]
+mod rendered;
+
 // What `make demo` shows.
 #[expect(unreachable_pub, reason = "as above")]
 #[path = "../demo/story/mod.rs"]
@@ -51,6 +56,8 @@ mod node;
 mod outage;
 // What is shipped for those who watch: dashboard, alerts, checks, and the page that explains the metrics.
 mod packaging;
+// The man pages and completions say what the program can do, and nothing else.
+mod pages;
 // An image is meant, not a name, also where the runtime answers oddly.
 mod presence;
 // Transparent: what was not to be changed passes through as it is.
