@@ -54,6 +54,8 @@ mod mender;
 mod node;
 // Never the reason a node is down: a runtime that is away, late, dying, back, or there twice.
 mod outage;
+// What the packages are made of: the list of files, the question before a removal, the policy.
+mod package;
 // What is shipped for those who watch: dashboard, alerts, checks, and the page that explains the metrics.
 mod packaging;
 // The man pages and completions say what the program can do, and nothing else.
