@@ -21,7 +21,7 @@
 //! | 2 | [`rewrite`], [`audit`], [`credentials`] | the two together: new bytes, records, and what a target asks for |
 //! | 3 | [`runtime`] | the far side |
 //! | 4 | [`proxy`] | the near side |
-//! | 5 | [`config`] | settings for all of these |
+//! | 5 | [`config`], [`node`] | settings for all of these; what the files of a node say |
 //! | 6 | [`daemon`], [`install`] | start, run, stop; put under a kubelet, and taken out again |
 //! | 7 | [`cmd`] | one file a command |
 //!
@@ -46,6 +46,7 @@ pub mod exit;
 pub mod install;
 pub mod machine;
 pub mod metrics;
+pub mod node;
 pub mod output;
 pub mod proxy;
 pub mod reference;

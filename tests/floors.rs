@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["audit", "credentials", "rewrite"],
     &["runtime"],
     &["proxy"],
-    &["config"],
+    &["config", "node"],
     &["daemon", "install"],
     &["cmd"],
 ];

@@ -10,7 +10,8 @@ use crate::exit::Exit;
 use crate::install::check::{self, Place, Problem};
 use crate::install::journal::State;
 use crate::install::watch::Look;
-use crate::install::{Journal, Kind, Plan, Wanted, carry, render};
+use crate::install::{Journal, Plan, Wanted, carry, render};
+use crate::node::Kind;
 use crate::runtime::Address;
 use std::fmt::Write;
 

@@ -3,7 +3,8 @@
 use super::Failure;
 use crate::exit::Exit;
 use crate::install::carry::Failed;
-use crate::install::{Disk, Journal, Own, Tree, Unclear, diff};
+use crate::install::{Disk, Journal, Own, diff};
+use crate::node::{Tree, Unclear};
 use crate::output::{self, Plain};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;

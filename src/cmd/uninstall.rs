@@ -9,7 +9,8 @@ use crate::daemon;
 use crate::exit::Exit;
 use crate::install::journal::State;
 use crate::install::left::{self, Left};
-use crate::install::{Journal, Node, Own, Tree, Unclear, carry};
+use crate::install::{Journal, Own, carry};
+use crate::node::{Node, Tree, Unclear};
 use crate::runtime::{Address, Endpoint};
 use std::fmt::Write;
 

@@ -1,8 +1,7 @@
 //! Does what is planned, one step after another, each of which may be the last one of this process.
 
 use super::journal::{Entry, Journal, State};
-use super::tree::{Content, Tree};
-use super::unclear::Unclear;
+use crate::node::{Content, Tree, Unclear};
 use rustix::fs::{Gid, Uid, fchown};
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};

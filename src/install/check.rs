@@ -1,6 +1,5 @@
 //! Real calls, before the kubelet makes any: through repoint, and to every registry that takes the old one's place.
 
-use super::node::Kind;
 use super::remedy::remedy;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -8,6 +7,7 @@ use crate::credentials::{Credential, Source, Store};
 use crate::cri::client::{self, NoRuntime};
 use crate::cri::v1::AuthConfig;
 use crate::error::Chain;
+use crate::node::Kind;
 use crate::reference::Reference;
 use crate::rules::rule::Credentials;
 use prost::Message;

@@ -1,6 +1,6 @@
 //! What would change, in the form that `patch -p1` applies.
 
-use super::tree::Content;
+use crate::node::Content;
 use similar::TextDiff;
 use std::path::Path;
 

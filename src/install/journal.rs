@@ -2,11 +2,9 @@
 //! everything is as it was.
 
 use super::MARK;
-use super::node::UNIT_DROP_IN;
 use super::own;
 use super::plan::{Change, Plan};
-use super::tree::{Content, Tree};
-use super::unclear::Unclear;
+use crate::node::{Content, Tree, UNIT_DROP_IN, Unclear};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,6 @@
 //! Puts repoint under a kubelet, and takes it out again.
 //!
-//! A [`Tree`] is the files of a node. [`Node`] is what they come to: who set the kubelet up, what it is told, and where a word
-//! of ours would hold and stay. A [`Plan`] is what is to be written, to the byte, and why; [`diff`] shows it. The [`Journal`] has what
+//! [`crate::node`] says who set the kubelet up, what it is told, and where a word of ours would hold and stay. A [`Plan`] is what is to be written, to the byte, and why; [`diff`] shows it. The [`Journal`] has what
 //! was there before, and is on disk before anything is changed; [`carry`] does one step after another, each of which may be
 //! the last one of this process. On a node that runs, [`check`] makes real calls before the kubelet is switched, and [`watch`] says
 //! whether it is well afterwards. Where somebody else owns the files, [`render`] prints what to give them.
@@ -12,31 +11,18 @@
 pub mod carry;
 pub mod check;
 pub mod diff;
-pub mod environment;
 pub mod journal;
-pub mod kubelet;
 pub mod left;
-pub mod node;
 pub mod own;
 pub mod plan;
-mod rancher;
 mod remedy;
 pub mod render;
-pub mod tree;
-pub mod unclear;
-pub mod unit;
-pub mod unsupported;
 pub mod watch;
-mod words;
-mod yaml;
 
 pub use carry::{Disk, Effects};
 pub use journal::Journal;
-pub use node::{Kind, Node};
 pub use own::Own;
 pub use plan::{Plan, Wanted};
-pub use tree::{Content, Tree};
-pub use unclear::Unclear;
 
 /// The first line of every file that is ours as a whole.
 pub const MARK: &str = "# Written by `repoint install`; `repoint uninstall` removes it. Changes here are lost.";

@@ -1,12 +1,11 @@
 //! What is known of repoint on a node: where it listens, what it is told of the runtime, whether it comes with the next boot.
 
 use super::MARK;
-use super::kubelet::Said;
-use super::tree::Tree;
-use super::unclear::Unclear;
-use super::unit::{DIRECTORIES, Unit};
 use crate::config::check::{LISTEN, STATE};
 use crate::config::source;
+use crate::node::kubelet::Said;
+use crate::node::unit::{DIRECTORIES, Unit};
+use crate::node::{Tree, Unclear};
 use crate::runtime::Address;
 use std::path::{Path, PathBuf};
 
@@ -107,7 +106,7 @@ fn is_enabled(tree: &Tree) -> Result<bool, Unclear> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::install::tree::Content;
+    use crate::node::Content;
 
     fn own(files: &[(&str, &str)]) -> Result<Own, Unclear> {
         let directory = tempfile::tempdir().unwrap();

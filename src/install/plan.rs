@@ -1,11 +1,9 @@
 //! What is to be written, to the byte, and why.
 
-use super::kubelet::{IMAGE_FLAG, IMAGE_KEY, RUNTIME_FLAG, RUNTIME_KEY, Said};
-use super::node::{Kind, Node, VARIABLE, Way};
+use super::MARK;
 use super::own::{self, Own};
-use super::tree::{Content, Tree};
-use super::unclear::Unclear;
-use super::{MARK, environment};
+use crate::node::kubelet::{IMAGE_FLAG, IMAGE_KEY, RUNTIME_FLAG, RUNTIME_KEY, Said};
+use crate::node::{Content, Kind, Node, Tree, Unclear, VARIABLE, Way, environment};
 use crate::runtime::Address;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

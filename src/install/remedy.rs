@@ -1,6 +1,6 @@
 //! What to mend where a runtime can't pull: which file, on this node.
 
-use super::node::Kind;
+use crate::node::Kind;
 
 /// What to do about it that `runtime`, on a node of that kind, says `message` of a pull from `registry`.
 pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &str) -> String {

@@ -1,9 +1,8 @@
 //! Fragments for tools that own a node's files, and would undo what is written past them.
 
-use super::unclear::Unclear;
-use super::unsupported;
 use crate::args::Fragment;
 use crate::config::check::LISTEN;
+use crate::node::{Unclear, unsupported};
 
 /// What does the same as an installation with the image endpoint, at repoint's usual socket.
 ///

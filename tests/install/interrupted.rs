@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::eyes::everything;
 use super::layouts::{Layout, all};
 use super::{is_wired, made, same};
-use repoint::install::{Content, Disk, Effects, Journal, Own, Plan, Tree, Wanted, carry};
+use repoint::install::{Disk, Effects, Journal, Own, Plan, Wanted, carry};
+use repoint::node::{Content, Tree};
 
 /// Does so many steps, and then no more: a step that is not done leaves what its half would.
 struct Counted {

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::support::repoint::{Output, run};
+use super::support::world::Missing;
 use eyes::{Seen, everything};
 use layouts::{Layout, OURS, all, at};
 
@@ -110,7 +111,10 @@ fn what_is_generated_anew_leaves_the_node_wired() {
 
 #[test]
 fn a_dry_run_changes_nothing_and_prints_what_patch_makes_the_same_of() {
-    let has_patch = Command::new("patch").arg("--version").output().is_ok();
+    let lacking = Missing::programs(&[("patch", "patch")]).err();
+    if let Some(missing) = &lacking {
+        missing.skip("no patch");
+    }
     for layout in all() {
         let (directory, before) = made(&layout);
         let (other, _) = made(&layout);
@@ -118,8 +122,7 @@ fn a_dry_run_changes_nothing_and_prints_what_patch_makes_the_same_of() {
         same(layout.name, &everything(directory.path()), &before);
         done(&["install"], directory.path());
         let back = done(&["uninstall", "--dry-run"], directory.path());
-        if !has_patch {
-            eprintln!("there is no patch here: skipped");
+        if lacking.is_some() {
             continue;
         }
         let mut wired = everything(directory.path());
@@ -191,7 +194,7 @@ fn the_page_for_operators_names_every_place_and_everyone_who_is_not_supported() 
             || page.contains(&format!("`{}` in that directory", place.file_name().unwrap().display()));
         assert!(is_named, "{}: {}", layout.name, layout.wired);
     }
-    for unsupported in repoint::install::unsupported::ALL {
+    for unsupported in repoint::node::unsupported::ALL {
         assert!(page.contains(&format!("(`{}`)", unsupported.name)), "{}", unsupported.name);
     }
 }

@@ -256,7 +256,7 @@ fn put_in<'a>(text: &str, value: impl Fn(&str) -> &'a str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::install::tree::Content;
+    use crate::node::tree::Content;
 
     fn kubelet(files: &[(&str, &str)]) -> Result<Kubelet, Unclear> {
         let directory = tempfile::tempdir().unwrap();

@@ -1,11 +1,24 @@
-//! What a node is: who starts its kubelet, what that one is told, and where a word of ours would hold and stay.
+//! What a node is, by its files: who starts its kubelet, what that one is told, and where a word of ours would hold and stay.
+//!
+//! A [`Tree`] is the files, as they are or as they would be; [`unit`] reads systemd's, with their [`environment`], [`kubelet`] what
+//! the command line, the configuration and its drop-ins come to, [`rancher`] the same where the kubelet is within k3s or RKE2.
+//! What can't be understood is [`Unclear`], with file and line. Nothing here changes anything.
 
-use super::kubelet::{Endpoints, Kubelet, words};
-use super::rancher;
-use super::tree::Tree;
-use super::unclear::Unclear;
-use super::unit::Unit;
-use super::unsupported;
+pub mod environment;
+pub mod kubelet;
+mod rancher;
+pub mod tree;
+mod unclear;
+pub mod unit;
+pub mod unsupported;
+mod words;
+mod yaml;
+
+pub use tree::{Content, Tree};
+pub use unclear::Unclear;
+
+use self::kubelet::{Endpoints, Kubelet, words};
+use self::unit::Unit;
 use crate::runtime::Address;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -116,7 +116,7 @@ fn in_files(tree: &Tree, config: &Path) -> Result<BTreeMap<String, Vec<Given>>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::install::tree::Content;
+    use crate::node::tree::Content;
 
     const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 
