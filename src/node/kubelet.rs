@@ -49,6 +49,17 @@ pub struct Kubelet {
     pub endpoints: Endpoints,
     /// Where it looks for drop-ins of its configuration, and who says so.
     pub directory: Option<Word>,
+    /// What it is told of pods that nobody asks the API server for, and of the image that all are made with.
+    pub pods: Pods,
+}
+
+/// What a kubelet is told of its own pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pods {
+    /// Where manifests of static pods are.
+    pub manifests: Option<Word>,
+    /// The sandbox image that garbage collection is to leave.
+    pub sandbox: Option<Word>,
 }
 
 /// The flags that say where endpoints are.
@@ -59,6 +70,12 @@ pub const RUNTIME_FLAG: &str = "container-runtime-endpoint";
 pub const IMAGE_KEY: &str = "imageServiceEndpoint";
 /// Likewise.
 pub const RUNTIME_KEY: &str = "containerRuntimeEndpoint";
+/// The key that says where manifests of static pods are, and the flag.
+pub const MANIFESTS_KEY: &str = "staticPodPath";
+/// Likewise.
+const MANIFESTS_FLAG: &str = "pod-manifest-path";
+/// The flag that names the sandbox image. There is no key.
+pub const SANDBOX_FLAG: &str = "pod-infra-container-image";
 
 // === impl Endpoints ===
 
@@ -82,18 +99,19 @@ impl Endpoints {
         };
         Self { image: others(&self.image), runtime: others(&self.runtime) }
     }
+}
 
-    /// What a `KubeletConfiguration` says. One that is yet to be written says nothing.
-    fn add_file(&mut self, tree: &Tree, file: &Path) -> Result<(), Unclear> {
-        let Some(text) = tree.text(file)? else { return Ok(()) };
-        let keys = yaml::read(file, &text)?;
-        for (key, said) in [(IMAGE_KEY, &mut self.image), (RUNTIME_KEY, &mut self.runtime)] {
-            let Some(value) = keys.get(key) else { continue };
-            let line = text.lines().position(|line| line.contains(key)).map(|index| index.saturating_add(1));
-            let value = yaml::text(value).ok_or_else(|| Unclear::file(file, format!("`{key}` is no text")))?;
-            said.push(Said::new(&value, file, line)?);
-        }
-        Ok(())
+// === impl Word ===
+
+impl Word {
+    /// What stands in that line.
+    pub fn new(text: impl Into<String>, file: &Path, line: usize) -> Self {
+        Self { text: text.into(), file: file.to_owned(), line }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file.display(), self.line)
     }
 }
 
@@ -150,23 +168,44 @@ impl Kubelet {
                         there is nothing to stand in front of";
             return Err(Unclear::line(&word.file, word.line, what));
         }
-        let mut endpoints = Endpoints::default();
-        if let Some(config) = last(flags, "config") {
-            endpoints.add_file(tree, Path::new(&config.text))?;
-        }
         let directory = last(flags, "config-dir").filter(|word| !word.text.is_empty());
-        if let Some(directory) = &directory {
+        let mut kubelet = Self { endpoints: Endpoints::default(), directory, pods: Pods::default() };
+        if let Some(config) = last(flags, "config") {
+            kubelet.add_file(tree, Path::new(&config.text))?;
+        }
+        if let Some(directory) = kubelet.directory.clone() {
             let directory = Path::new(&directory.text);
             for name in tree.names(directory)?.iter().filter(|name| name.ends_with(".conf")) {
-                endpoints.add_file(tree, &directory.join(name))?;
+                kubelet.add_file(tree, &directory.join(name))?;
             }
         }
+        let endpoints = &mut kubelet.endpoints;
         for (name, said) in [(IMAGE_FLAG, &mut endpoints.image), (RUNTIME_FLAG, &mut endpoints.runtime)] {
             for word in values(flags, name) {
                 said.push(Said { is_flag: true, ..Said::new(&word.text, &word.file, Some(word.line))? });
             }
         }
-        Ok(Self { endpoints, directory })
+        let pods = &mut kubelet.pods;
+        pods.manifests = last(flags, MANIFESTS_FLAG).or_else(|| pods.manifests.take());
+        pods.sandbox = last(flags, SANDBOX_FLAG);
+        Ok(kubelet)
+    }
+
+    /// What a `KubeletConfiguration` says. One that is yet to be written says nothing.
+    fn add_file(&mut self, tree: &Tree, file: &Path) -> Result<(), Unclear> {
+        let Some(text) = tree.text(file)? else { return Ok(()) };
+        let keys = yaml::read(file, &text)?;
+        let line = |key: &str| text.lines().position(|line| line.contains(key)).map(|index| index.saturating_add(1));
+        let Endpoints { image, runtime } = &mut self.endpoints;
+        for (key, said) in [(IMAGE_KEY, image), (RUNTIME_KEY, runtime)] {
+            let Some(value) = keys.get(key) else { continue };
+            let value = yaml::text(value).ok_or_else(|| Unclear::file(file, format!("`{key}` is no text")))?;
+            said.push(Said::new(&value, file, line(key))?);
+        }
+        if let Some(manifests) = keys.get(MANIFESTS_KEY).and_then(yaml::text).filter(|text| !text.is_empty()) {
+            self.pods.manifests = Some(Word::new(manifests, file, line(MANIFESTS_KEY).unwrap_or(1)));
+        }
+        Ok(())
     }
 }
 

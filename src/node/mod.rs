@@ -2,10 +2,15 @@
 //!
 //! A [`Tree`] is the files, as they are or as they would be; [`unit`] reads systemd's, with their [`environment`], [`kubelet`] what
 //! the command line, the configuration and its drop-ins come to, [`rancher`] the same where the kubelet is within k3s or RKE2.
+//! [`containerd`] and [`crio`] are what the runtimes are told, and [`pause`] all that anybody says of the sandbox image.
 //! What can't be understood is [`Unclear`], with file and line. Nothing here changes anything.
 
+pub mod containerd;
+pub mod crio;
+mod document;
 pub mod environment;
 pub mod kubelet;
+pub mod pause;
 mod rancher;
 pub mod tree;
 mod unclear;
@@ -17,7 +22,7 @@ mod yaml;
 pub use tree::{Content, Tree};
 pub use unclear::Unclear;
 
-use self::kubelet::{Endpoints, Kubelet, words};
+use self::kubelet::{Endpoints, Kubelet, Pods, words};
 use self::unit::Unit;
 use crate::runtime::Address;
 use std::fmt;
@@ -32,6 +37,8 @@ pub struct Node {
     pub units: Vec<String>,
     /// What the kubelet is told.
     pub endpoints: Endpoints,
+    /// What it is told of its own pods.
+    pub pods: Pods,
     /// Where another word can be put in.
     pub way: Way,
 }
@@ -79,7 +86,7 @@ pub const UNIT_DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/99-repoint
 const CONFIGURATION: &str = "99-repoint.conf";
 const ARGUMENT: &str = "99-repoint.yaml";
 /// What kubeadm writes anew: a flag that is there now need not be there after the next upgrade.
-const GENERATED: &[&str] = &["/var/lib/kubelet/kubeadm-flags.env", "/etc/eks/kubelet/environment"];
+pub const GENERATED: &[&str] = &["/var/lib/kubelet/kubeadm-flags.env", "/etc/eks/kubelet/environment"];
 
 const KUBELET: &str = "kubelet.service";
 
@@ -92,6 +99,15 @@ impl Kind {
             Self::Kubeadm | Self::Eks | Self::Plain => &[KUBELET],
             Self::K3s => &["k3s.service", "k3s-agent.service"],
             Self::Rke2 => &["rke2-server.service", "rke2-agent.service"],
+        }
+    }
+
+    /// Where manifests of static pods are, if nobody says otherwise.
+    pub const fn manifests(self) -> &'static str {
+        match self {
+            Self::Kubeadm | Self::Eks | Self::Plain => "/etc/kubernetes/manifests",
+            Self::K3s => "/var/lib/rancher/k3s/agent/pod-manifests",
+            Self::Rke2 => "/var/lib/rancher/rke2/agent/pod-manifests",
         }
     }
 
@@ -202,7 +218,7 @@ fn refuse(tree: &Tree) -> Result<(), Unclear> {
 
 fn plain(tree: &Tree, units: &[Unit]) -> Result<Node, Unclear> {
     let [unit] = units else { return Err(Unclear::Node("more than one kubelet.service".to_owned())) };
-    let Kubelet { endpoints, directory } = Kubelet::read(tree, unit)?;
+    let Kubelet { endpoints, directory, pods } = Kubelet::read(tree, unit)?;
     let command = unit.command()?.value.clone();
     let has = |name: &str| command.split_whitespace().any(|word| word == name);
     let kind = if has("$NODEADM_KUBELET_ARGS") {
@@ -224,7 +240,7 @@ fn plain(tree: &Tree, units: &[Unit]) -> Result<Node, Unclear> {
     } else {
         Way::Command { file: UNIT_DROP_IN.into(), command }
     };
-    Ok(Node { kind, units: vec![unit.name.clone()], endpoints, way })
+    Ok(Node { kind, units: vec![unit.name.clone()], endpoints, pods, way })
 }
 
 /// The file to put the variable in. None where somebody sets it elsewhere: in the unit, whose word ours would replace; or in
@@ -244,13 +260,15 @@ fn with_units(tree: &Tree, kind: Kind, units: &[Unit]) -> Result<Node, Unclear> 
     if units.iter().any(|unit| is_enabled(tree, unit)) {
         units.retain(|unit| is_enabled(tree, unit));
     }
-    let mut found: Option<(PathBuf, Endpoints)> = None;
+    let mut found: Option<(PathBuf, Endpoints, Pods)> = None;
     for unit in &units {
         let words = words(tree, unit)?;
         let named = unit.environment(tree)?.remove(variable).map(|variable| variable.value);
         let config = rancher::config(&words, named.as_deref(), Path::new(usual))?;
-        let endpoints = rancher::endpoints(tree, &config, &words)?;
-        let this = (config, endpoints);
+        let given = rancher::given(tree, &config, &words)?;
+        let endpoints = rancher::endpoints(&given, &config)?;
+        let pods = rancher::pods(&given, kind.manifests());
+        let this = (config, endpoints, pods);
         if found.as_ref().is_some_and(|other| *other != this) {
             let names = units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(" and ");
             return Err(Unclear::Node(format!(
@@ -259,9 +277,9 @@ fn with_units(tree: &Tree, kind: Kind, units: &[Unit]) -> Result<Node, Unclear> 
         }
         found = Some(this);
     }
-    let (config, endpoints) = found.ok_or_else(|| Unclear::Node(format!("{kind} has no unit")))?;
+    let (config, endpoints, pods) = found.ok_or_else(|| Unclear::Node(format!("{kind} has no unit")))?;
     let way = Way::Argument(rancher::drop_ins(&config).join(ARGUMENT));
-    Ok(Node { kind, units: units.into_iter().map(|unit| unit.name.clone()).collect(), endpoints, way })
+    Ok(Node { kind, units: units.into_iter().map(|unit| unit.name.clone()).collect(), endpoints, pods, way })
 }
 
 /// A node whose kubelet is not there yet.
@@ -274,7 +292,7 @@ fn to_be(tree: &Tree, kind: Kind) -> Node {
             Way::Variable(PathBuf::from(if is_debian { debian } else { other }))
         }
     };
-    Node { kind, units: Vec::new(), endpoints: Endpoints::default(), way }
+    Node { kind, units: Vec::new(), endpoints: Endpoints::default(), pods: Pods::default(), way }
 }
 
 fn is_enabled(tree: &Tree, unit: &Unit) -> bool {

@@ -1,6 +1,6 @@
 //! k3s and RKE2, whose kubelet is in a process of theirs: what their configuration and command line say of endpoints.
 
-use super::kubelet::{Endpoints, IMAGE_FLAG, RUNTIME_FLAG, Said, Word, values};
+use super::kubelet::{Endpoints, IMAGE_FLAG, Pods, RUNTIME_FLAG, SANDBOX_FLAG, Said, Word, values};
 use super::tree::Tree;
 use super::unclear::Unclear;
 use super::yaml;
@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 
 /// A value, and the file that it is from.
 type Given = (String, PathBuf, Option<usize>);
+/// All values, by their keys, in order.
+pub(super) type All = BTreeMap<String, Vec<Given>>;
+
+/// The key that names the sandbox image, of containerd's configuration and of the kubelet's.
+pub(super) const PAUSE_KEY: &str = "pause-image";
 
 /// Where their own containerd listens.
 const OWN: &str = "unix:///run/k3s/containerd/containerd.sock";
@@ -37,21 +42,41 @@ pub(super) fn config(words: &[Word], named: Option<&str>, usual: &Path) -> Resul
     )))
 }
 
-/// What is said of endpoints, in `config`, its drop-ins and behind `server` or `agent` on the command line.
+/// What is said in `config`, its drop-ins and behind `server` or `agent` on the command line.
 ///
 /// # Errors
 ///
 /// When a file can't be understood.
-pub(super) fn endpoints(tree: &Tree, config: &Path, words: &[Word]) -> Result<Endpoints, Unclear> {
+pub(super) fn given(tree: &Tree, config: &Path, words: &[Word]) -> Result<All, Unclear> {
     let mut given = in_files(tree, config)?;
     // What the command line says goes before single values of the files, and behind those of lists.
-    for key in ["kubelet-arg", IMAGE_FLAG, RUNTIME_FLAG, "snapshotter"] {
+    for key in ["kubelet-arg", IMAGE_FLAG, RUNTIME_FLAG, "snapshotter", PAUSE_KEY] {
         let said = values(words, key).into_iter().map(|word| (word.text, word.file, Some(word.line)));
         given.entry(key.to_owned()).or_default().extend(said);
     }
     if let Some(word) = words.iter().find(|word| word.text == "--docker" || word.text == "--docker=true") {
         given.insert("docker".to_owned(), vec![("true".to_owned(), word.file.clone(), Some(word.line))]);
     }
+    Ok(given)
+}
+
+/// What is said of its own pods, whose manifests are usually there.
+pub(super) fn pods(given: &All, manifests: &str) -> Pods {
+    let word = |(text, file, line): &Given| Word::new(text.clone(), file, line.unwrap_or(1));
+    let pause = given.get(PAUSE_KEY).and_then(|all| all.last()).map(word);
+    let mut argument = given.get("kubelet-arg").into_iter().flatten().filter_map(|(argument, file, line)| {
+        let value = argument.trim_start_matches("--").strip_prefix(SANDBOX_FLAG)?.strip_prefix('=')?;
+        Some(Word::new(value, file, line.unwrap_or(1)))
+    });
+    Pods { sandbox: argument.next_back().or(pause), manifests: Some(Word::new(manifests, Path::new(manifests), 1)) }
+}
+
+/// What is said of endpoints.
+///
+/// # Errors
+///
+/// When it is no endpoint.
+pub(super) fn endpoints(given: &All, config: &Path) -> Result<Endpoints, Unclear> {
     let last = |key: &str| given.get(key).and_then(|all| all.last());
     let mut endpoints = Endpoints::default();
     let own = if last("docker").is_some_and(|(value, ..)| value == "true") { DOCKER } else { OWN };
@@ -82,7 +107,7 @@ pub(super) fn drop_ins(config: &Path) -> PathBuf {
 }
 
 /// A key in a later file takes the place of one before it; a key that ends in `+` adds to it.
-fn in_files(tree: &Tree, config: &Path) -> Result<BTreeMap<String, Vec<Given>>, Unclear> {
+fn in_files(tree: &Tree, config: &Path) -> Result<All, Unclear> {
     let directory = drop_ins(config);
     let is_read = |name: &&String| {
         let name = name.to_ascii_lowercase();
@@ -90,7 +115,7 @@ fn in_files(tree: &Tree, config: &Path) -> Result<BTreeMap<String, Vec<Given>>, 
     };
     let names = tree.names(&directory)?;
     let files = std::iter::once(config.to_owned()).chain(names.iter().filter(is_read).map(|name| directory.join(name)));
-    let mut given: BTreeMap<String, Vec<Given>> = BTreeMap::new();
+    let mut given = All::new();
     for file in files {
         let Some(text) = tree.text(&file)? else { continue };
         for (key, value) in yaml::read(&file, &text)? {
@@ -126,7 +151,8 @@ mod tests {
         let tree = Tree::at(directory.path()).with(files);
         let word = |text: &&str| Word { text: (*text).to_owned(), file: "/unit".into(), line: 1 };
         let words: Vec<_> = words.iter().map(word).collect();
-        let endpoints = endpoints(&tree, Path::new(CONFIG), &words).unwrap();
+        let config = Path::new(CONFIG);
+        let endpoints = endpoints(&given(&tree, config, &words).unwrap(), config).unwrap();
         endpoints.image.iter().map(|said| said.address.clone().unwrap().path().display().to_string()).collect()
     }
 

@@ -33,7 +33,7 @@ const BROUGHT_ALONG: &[(&str, &[&str])] = &[
 ];
 
 /// The key in it, by the version of the file: from 3 on, before, and in the first.
-const KEYS: [&[&str]; 3] = [
+pub const KEYS: [&[&str]; 3] = [
     &["io.containerd.cri.v1.images", "pinned_images", "sandbox"],
     &["io.containerd.grpc.v1.cri", "sandbox_image"],
     &["cri", "sandbox_image"],
@@ -67,15 +67,25 @@ fn known<T: Default>(answer: Result<T, NoRuntime>) -> Result<T, NoRuntime> {
     }
 }
 
-fn in_status(config: &str) -> Option<String> {
+/// As the runtime has it in what it says of itself at length, under `config`.
+pub fn in_status(config: &str) -> Option<String> {
     let config: serde_json::Value = serde_json::from_str(config).ok()?;
     config.get("sandboxImage")?.as_str().filter(|image| !image.is_empty()).map(str::to_owned)
 }
 
 /// Where the configuration may be of the containerd that listens there.
-fn files(address: &Address) -> &'static [&'static str] {
+pub fn files(address: &Address) -> &'static [&'static str] {
+    brought_along(address).unwrap_or(&[FILE])
+}
+
+/// Whether nobody brought it along who runs the kubelet, too.
+pub fn is_node_s_own(address: &Address) -> bool {
+    brought_along(address).is_none()
+}
+
+fn brought_along(address: &Address) -> Option<&'static [&'static str]> {
     let is_its = |socket: &str| socket.parse().is_ok_and(|socket| address.is_same_as(&socket));
-    BROUGHT_ALONG.iter().find(|(socket, _)| is_its(socket)).map_or(&[FILE], |(_, files)| *files)
+    BROUGHT_ALONG.iter().find(|(socket, _)| is_its(socket)).map(|(_, files)| *files)
 }
 
 fn in_file(path: &Path) -> Option<String> {

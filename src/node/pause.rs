@@ -1,0 +1,127 @@
+//! All that the files of a node say of the image that pods are made with, and who says it.
+
+use super::containerd::Containerd;
+use super::crio::Crio;
+use super::kubelet::{SANDBOX_FLAG, Word, values, words};
+use super::rancher::PAUSE_KEY;
+use super::tree::Tree;
+use super::unclear::Unclear;
+use super::unit::Unit;
+use super::{Kind, Node};
+use crate::runtime::Address;
+
+/// Who speaks of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// containerd's configuration.
+    Containerd,
+    /// CRI-O's.
+    Crio,
+    /// The command line of cri-dockerd.
+    Docker,
+    /// That of the kubelet, for which it is an image to keep.
+    Kubelet,
+    /// The configuration of k3s or RKE2, which write containerd's.
+    Rancher,
+}
+
+/// Somebody's word on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Whose.
+    pub who: Who,
+    /// The image, and where it is said.
+    pub word: Word,
+}
+
+/// The units that cri-dockerd goes by.
+const DOCKER: [&str; 2] = ["cri-docker.service", "cri-dockerd.service"];
+
+/// All of it, of a node whose runtime listens there; and which files could not be understood.
+pub fn said(tree: &Tree, node: Option<&Node>, runtime: &Address) -> (Vec<Pause>, Vec<Unclear>) {
+    let (mut said, mut unclear) = (Vec::new(), Vec::new());
+    let mut add = |who, found: Result<Option<Word>, Unclear>| match found {
+        Ok(word) => said.extend(word.map(|word| Pause { who, word })),
+        Err(error) => unclear.push(error),
+    };
+    add(Who::Containerd, Containerd::read(tree, runtime).map(|found| found.and_then(|found| found.sandbox)));
+    add(Who::Crio, Crio::read(tree).map(|found| found.and_then(|found| found.sandbox)));
+    for unit in DOCKER {
+        add(Who::Docker, flag(tree, unit));
+    }
+    if let Some(node) = node {
+        let who = if matches!(node.kind, Kind::K3s | Kind::Rke2) { Who::Rancher } else { Who::Kubelet };
+        add(who, Ok(node.pods.sandbox.clone()));
+    }
+    (said, unclear)
+}
+
+fn flag(tree: &Tree, unit: &str) -> Result<Option<Word>, Unclear> {
+    let Some(unit) = Unit::read(tree, unit)? else { return Ok(None) };
+    Ok(values(&words(tree, &unit)?, SANDBOX_FLAG).pop())
+}
+
+// === impl Who ===
+
+impl Who {
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Crio => "CRI-O",
+            Self::Docker => "cri-dockerd",
+            Self::Kubelet => "the kubelet",
+            Self::Rancher => "k3s or RKE2",
+        }
+    }
+
+    /// What the image is said by.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Containerd => "sandbox_image",
+            Self::Crio => "pause_image",
+            Self::Docker | Self::Kubelet => "--pod-infra-container-image",
+            Self::Rancher => PAUSE_KEY,
+        }
+    }
+
+    /// What has to be started anew for another one to hold.
+    pub const fn restart(self) -> &'static str {
+        match self {
+            Self::Containerd => "`systemctl restart containerd`",
+            Self::Crio => "`systemctl reload crio`",
+            Self::Docker => "`systemctl daemon-reload` and `systemctl restart cri-docker`",
+            Self::Kubelet => "`systemctl restart kubelet`",
+            Self::Rancher => "a restart of its service",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Content;
+
+    #[test]
+    fn everybody_who_says_something_is_heard() {
+        let directory = tempfile::tempdir().unwrap();
+        let content = |path: &str, text: &str| (path.into(), Some(Content::new(text)));
+        let tree = Tree::at(directory.path()).with([
+            content("/etc/containerd/config.toml", "[plugins.cri]\nsandbox_image = \"a/x:1\"\n"),
+            content("/etc/crio/crio.conf", "[crio.image]\npause_image = 3\n[broken\n"),
+            content(
+                "/etc/systemd/system/cri-docker.service",
+                "[Service]\nExecStart=/usr/bin/cri-dockerd --pod-infra-container-image b/x:1\n",
+            ),
+            content(
+                "/etc/systemd/system/kubelet.service",
+                "[Service]\nEnvironment=\"A=--pod-infra-container-image=c/x:1\"\nExecStart=/usr/bin/kubelet $A\n",
+            ),
+        ]);
+        let node = Node::read(&tree, None).unwrap();
+        let (said, unclear) = said(&tree, Some(&node), &"/run/containerd/containerd.sock".parse().unwrap());
+        let said: Vec<_> = said.iter().map(|said| (said.who, said.word.text.as_str(), said.word.line)).collect();
+        assert_eq!(said, [(Who::Containerd, "a/x:1", 2), (Who::Docker, "b/x:1", 2), (Who::Kubelet, "c/x:1", 2)]);
+        assert!(unclear[0].to_string().starts_with("/etc/crio/crio.conf:3: "), "{unclear:?}");
+    }
+}
