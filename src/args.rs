@@ -29,6 +29,8 @@ pub enum Command {
     Tail(Tail),
     /// Tell how the service on this node is
     Status(Status),
+    /// Look over this node, and say what to mend
+    Doctor(Doctor),
     /// Put something else in the place of what a rule says, for a while
     Override(Override),
     /// Point this node's kubelet to repoint
@@ -228,6 +230,31 @@ pub enum Check {
     Config,
     /// Whether pulls are served: none failed within the last 15 minutes that no success followed
     Substitutions,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+#[command(after_long_help = DOCTOR)]
+pub struct Doctor {
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Have the runtime pull this from every target of the rules, by its old name or a new one, and remove it again where it was
+    /// not there; several may be given
+    #[arg(long = "pull", value_name = "IMAGE", default_values_t = [PULLED.to_owned()], conflicts_with = "skip_pull")]
+    pub pull: Vec<String>,
+    /// Pull nothing
+    #[arg(long)]
+    pub skip_pull: bool,
+    /// The container runtime's socket [default: the one that repoint takes]
+    #[arg(long, value_name = "SOCKET")]
+    pub runtime: Option<String>,
+    /// The node's files are below DIR. Nobody is called then who is not named by --runtime or --admin, as seen from here
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Where the service is
+    #[command(flatten)]
+    pub service: Service,
 }
 
 /// Options of `override`.
@@ -435,6 +462,14 @@ docs/report.md.";
 
 const STATUS: &str = "\
 Fields of --json stay what they are; more may come. Times are RFC 3339; what there is none of is null.";
+
+const DOCTOR: &str = "\
+Exit codes: 0 all is well (what is only a note, or was not looked at, is told), 5 the worst is a warning, 1 it is a
+failure. Every call has a limit of time, and nothing is changed but for the image that is pulled to try. The names of
+all that is looked at, and the fields of --json, are in docs/doctor.md.";
+
+/// Small, and on every registry that is filled with Kubernetes' images.
+const PULLED: &str = "registry.k8s.io/pause:3.9";
 
 /// Small, on every registry that took the old one's place, and on most nodes anyway.
 const CHECK_IMAGE: &str = "k8s.gcr.io/pause:3.9";

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done as asked.
     Done = 0,
-    /// The world was against it: a socket in use, a file that can't be read.
+    /// The world was against it: a socket in use, a file that can't be read. (Of `doctor`: something does harm.)
     Failed = 1,
     /// The command line is wrong. (Of `status --check`: it cannot be told.)
     Usage = 2,
@@ -26,7 +26,9 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "Done as asked.",
-            Self::Failed => "It could not be done: a socket is in use, a file can't be read.",
+            Self::Failed => {
+                "It could not be done: a socket is in use, a file can't be read. Of `doctor`: something does harm."
+            }
             Self::Usage => "The command line is wrong. Of `status --check`: it cannot be told.",
             Self::Configuration => "The configuration is wrong. All of its mistakes are told.",
             Self::Findings => "It was to look for something, and found it.",

@@ -23,7 +23,8 @@
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`], [`node`] | settings for all of these; what the files of a node say |
 //! | 6 | [`daemon`], [`install`] | start, run, stop; put under a kubelet, and taken out again |
-//! | 7 | [`cmd`] | one file a command |
+//! | 7 | [`doctor`] | what is well on a node, and what is not |
+//! | 8 | [`cmd`] | one file a command |
 //!
 //! # Where to start reading
 //!
@@ -41,6 +42,7 @@ pub mod config;
 pub mod credentials;
 pub mod cri;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 pub mod exit;
 pub mod install;

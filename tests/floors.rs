@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy"],
     &["config", "node"],
     &["daemon", "install"],
+    &["doctor"],
     &["cmd"],
 ];
 

@@ -41,6 +41,8 @@ mod chronicle;
 mod credentials;
 // The story of the demo is true in front of both runtimes.
 mod demo;
+// What is wrong on a node is named, with what to mend.
+mod doctor;
 // The house stands on its floors.
 mod floors;
 // Put under kubelets of every kind, and taken out again without a trace.

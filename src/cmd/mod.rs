@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod config;
+pub mod doctor;
 pub mod explain;
 pub mod install;
 pub mod override_rule;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Report(options) => report::run(&options).map(done),
         Command::Tail(options) => tail::run(&options).map(done),
         Command::Status(options) => status::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
         Command::Override(options) => override_rule::run(&options).map(done),
         Command::Install(options) => install::run(&options).map(done),
         Command::Uninstall(options) => uninstall::run(&options).map(done),

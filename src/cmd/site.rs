@@ -28,7 +28,7 @@ pub(super) struct Site {
 
 /// Why there is no working here.
 #[derive(Debug, thiserror::Error)]
-enum Closed {
+pub(super) enum Closed {
     #[error("another `repoint install` or `repoint uninstall` is at work")]
     Busy,
     #[error("{} is not a directory", .0.display())]

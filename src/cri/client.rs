@@ -8,6 +8,7 @@ use super::{v1, v1alpha2};
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -78,6 +79,25 @@ pub async fn introduction(socket: &Path) -> Result<(v1::VersionResponse, Version
         answer => (answer, Version::V1),
     };
     answer.map(|answer| (answer.into_inner(), api)).map_err(NoRuntime::Answer)
+}
+
+/// The same in that version alone.
+///
+/// # Errors
+///
+/// When it does not speak it, or nobody is there.
+pub async fn version_by(socket: &Path, api: Version) -> Result<v1::VersionResponse, NoRuntime> {
+    call!(socket, api, runtime_service_client::RuntimeServiceClient, version, v1::VersionRequest::default())
+}
+
+/// What comes of a call, if that is in time. (What was begun in the runtime may go on.)
+///
+/// # Errors
+///
+/// As the call's own, or when it takes longer.
+pub async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, NoRuntime>>) -> Result<T, NoRuntime> {
+    let late = || Status::deadline_exceeded(format!("timed out after {} s", limit.as_secs()));
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(NoRuntime::Answer(late())))
 }
 
 /// What the runtime says of itself at length, by key: its configuration among it, as JSON, for some.

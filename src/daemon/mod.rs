@@ -15,6 +15,7 @@ pub mod systemd;
 mod tending;
 pub mod trouble;
 pub mod uses;
+pub mod wrong;
 
 use crate::args::Serve;
 use crate::audit::Log;

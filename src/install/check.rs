@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::{Credential, Source, Store};
 use crate::cri::client::{self, NoRuntime};
+use crate::cri::method::Version;
 use crate::cri::v1::AuthConfig;
 use crate::error::Chain;
 use crate::node::Kind;
@@ -14,7 +15,7 @@ use prost::Message;
 use secrecy::ExposeSecret;
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An image at a registry that takes the old one's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct Place<'a> {
 
 /// How long a small image may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long any other answer may take.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Asks for version and image by way of `socket`, as the kubelet does as it starts.
 ///
@@ -90,48 +93,117 @@ pub async fn pulls(
     trials: &[Trial],
     settings: &Settings,
 ) -> Result<(Vec<Problem>, Vec<String>), NoRuntime> {
-    let (said, api) = client::introduction(place.socket).await?;
-    let store = Store::new(settings.credentials.clone(), None, Clock::SYSTEM);
-    // By what name an image is there does not matter: to remove it by one is to remove it by all.
-    let there = client::images(place.socket, api)
-        .await
-        .map(|images| images.into_iter().map(|image| image.id).collect::<HashSet<_>>());
+    let bench = Bench::set_up(place, settings).await?;
     let (mut problems, mut untried) = (Vec::new(), Vec::new());
-    for Trial { image, credentials } in trials {
-        let Ok(reference) = Reference::parse(image) else { continue };
-        let problem = |why: String, remedy: String| Problem { image: image.clone(), why, remedy };
-        let auth = match auth(&store, settings, credentials, reference).await {
-            Ok(Auth::Known(auth)) => auth,
-            Ok(Auth::OfTheService) => {
-                untried.push(format!("{image}: systemd hands its credentials to the service alone"));
-                continue;
-            }
-            Err(why) => {
-                problems
-                    .push(problem(why, "see to that source of credentials in /etc/repoint/repoint.toml".to_owned()));
-                continue;
-            }
-        };
-        let pulled = tokio::time::timeout(PATIENCE, client::pull(place.socket, api, image, auth)).await;
-        let why = match pulled {
-            Ok(Ok(())) => {
-                let id = client::image(place.socket, api, image).await?.map(|image| image.id);
-                if let (Some(id), Ok(there)) = (id, &there)
-                    && !there.contains(&id)
-                {
-                    // One more small image does no harm.
-                    let _it_stays = client::remove(place.socket, api, image).await;
-                }
-                continue;
-            }
-            Ok(Err(NoRuntime::Answer(status))) => status.message().to_owned(),
-            Ok(Err(error @ NoRuntime::Connection(_))) => return Err(error),
-            Err(_) => format!("timed out after {} s", PATIENCE.as_secs()),
-        };
-        let remedy = remedy(&why, reference.registry(), &said.runtime_name, place.kind, place.unit);
-        problems.push(problem(why, remedy));
+    for trial in trials {
+        match bench.pull(trial).await? {
+            Outcome::Pulled { .. } => {}
+            Outcome::Untried(why) => untried.push(format!("{}: {why}", trial.image)),
+            Outcome::Failed(problem) => problems.push(problem),
+        }
     }
     Ok((problems, untried))
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was pulled.
+    Pulled {
+        /// How long that took.
+        took: Duration,
+        /// What became of the image.
+        after: After,
+    },
+    /// It could not be tried.
+    Untried(String),
+    /// It could not be pulled.
+    Failed(Problem),
+}
+
+/// What became of an image that was pulled to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It was there before, so it stays.
+    WasThere,
+    /// It is gone again.
+    Removed,
+    /// It stays, because nobody knows whether it was there, or because the runtime keeps it.
+    Stays,
+}
+
+/// A runtime that has said what it is, and which images are there before anything is tried.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    place: Place<'a>,
+    settings: &'a Settings,
+    runtime: String,
+    api: Version,
+    store: Store,
+    /// By what name an image is there does not matter: to remove it by one is to remove it by all.
+    there: Option<HashSet<String>>,
+}
+
+// === impl Bench ===
+
+impl<'a> Bench<'a> {
+    /// Asks the runtime what it is and has.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn set_up(place: Place<'a>, settings: &'a Settings) -> Result<Self, NoRuntime> {
+        let (said, api) = client::within(ANSWER, client::introduction(place.socket)).await?;
+        let store = Store::new(settings.credentials.clone(), None, Clock::SYSTEM);
+        let there = client::within(ANSWER, client::images(place.socket, api)).await;
+        let there = there.map(|images| images.into_iter().map(|image| image.id).collect());
+        Ok(Self { place, settings, runtime: said.runtime_name, api, store, there: there.ok() })
+    }
+
+    /// Has an image pulled, and removed again where it was not there.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime does not answer.
+    pub async fn pull(&self, Trial { image, credentials }: &Trial) -> Result<Outcome, NoRuntime> {
+        let Place { socket, kind, unit } = self.place;
+        let failed = |why, remedy| Ok(Outcome::Failed(Problem { image: image.clone(), why, remedy }));
+        let Ok(reference) = Reference::parse(image) else {
+            return Ok(Outcome::Untried("this is no image".to_owned()));
+        };
+        let auth = match auth(&self.store, self.settings, credentials, reference).await {
+            Ok(Auth::Known(auth)) => auth,
+            Ok(Auth::OfTheService) => {
+                return Ok(Outcome::Untried("systemd hands its credentials to the service alone".to_owned()));
+            }
+            Err(why) => {
+                return failed(why, "see to that source of credentials in /etc/repoint/repoint.toml".to_owned());
+            }
+        };
+        let began = Instant::now();
+        let why = match client::within(PATIENCE, client::pull(socket, self.api, image, auth)).await {
+            Ok(()) => {
+                let took = began.elapsed();
+                return Ok(Outcome::Pulled { took, after: self.put_back(image).await? });
+            }
+            Err(NoRuntime::Answer(status)) => status.message().to_owned(),
+            Err(error @ NoRuntime::Connection(_)) => return Err(error),
+        };
+        let remedy = remedy(&why, reference.registry(), &self.runtime, kind, unit);
+        failed(why, remedy)
+    }
+
+    async fn put_back(&self, image: &str) -> Result<After, NoRuntime> {
+        let socket = self.place.socket;
+        let found = client::within(ANSWER, client::image(socket, self.api, image)).await?;
+        let (Some(found), Some(there)) = (found, &self.there) else { return Ok(After::Stays) };
+        if there.contains(&found.id) {
+            return Ok(After::WasThere);
+        }
+        // One more small image does no harm.
+        let is_removed = !found.pinned && client::within(ANSWER, client::remove(socket, self.api, image)).await.is_ok();
+        Ok(if is_removed { After::Removed } else { After::Stays })
+    }
 }
 
 /// What a registry is shown.

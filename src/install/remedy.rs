@@ -5,7 +5,7 @@ use crate::node::Kind;
 /// What to do about it that `runtime`, on a node of that kind, says `message` of a pull from `registry`.
 pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &str) -> String {
     let message = message.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let has = |words: &[&str]| words.iter().any(|word| is_in(&message, word));
     if has(&["x509", "certificate", "tls: "]) {
         let place = match (kind, runtime) {
             (Kind::K3s, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/k3s/registries.yaml"),
@@ -18,6 +18,24 @@ pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, u
         };
         return format!("the runtime does not trust {registry}: name the CA of its certificate in {place}");
     }
+    if has(&["429", "too many requests", "toomanyrequests"]) {
+        return format!(
+            "{registry} answers so many pulls a time and no more: give that target `credentials` in /etc/repoint/repoint.toml, if they \
+             raise its limit, or put a mirror of your own before it"
+        );
+    }
+    if has(&["server gave http response to https client"]) {
+        return format!(
+            "{registry} speaks HTTP without TLS, and the runtime wants TLS: have it speak TLS, or tell the runtime (containerd: `server = \
+             \"http://{registry}\"` in /etc/containerd/certs.d/{registry}/hosts.toml; CRI-O: `insecure = true` in registries.conf)"
+        );
+    }
+    if has(&["no space left on device"]) {
+        return "the disk that the runtime keeps images on is full: make room on it (`crictl rmi --prune`)".to_owned();
+    }
+    if has(&["no match for platform"]) {
+        return format!("{registry} does not have it for this machine's architecture: copy all platforms to it");
+    }
     if has(&["401", "403", "unauthorized", "forbidden", "authorization failed", "denied", "no basic auth"]) {
         return format!(
             "{registry} wants credentials, or others: `credentials` of that target in /etc/repoint/repoint.toml"
@@ -25,6 +43,11 @@ pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, u
     }
     if has(&["not found", "notfound", "404", "manifest unknown"]) {
         return format!("{registry} does not have it: fill it (`repoint report --fix crane` prints how)");
+    }
+    if has(&["500", "502", "503", "504", "internal server error", "bad gateway", "service unavailable"]) {
+        return format!(
+            "{registry} answers that it has trouble itself: look at its own log, or at the proxy before it"
+        );
     }
     if has(&[
         "no such host",
@@ -51,6 +74,14 @@ pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, u
         );
     }
     format!("what the runtime says to `crictl pull` is the same without repoint: it is between it and {registry}")
+}
+
+/// Whether a message has these words in it. A number is one that stands alone: digests are full of others.
+fn is_in(message: &str, words: &str) -> bool {
+    if !words.bytes().all(|byte| byte.is_ascii_digit()) {
+        return message.contains(words);
+    }
+    message.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| word == words)
 }
 
 #[cfg(test)]
@@ -83,6 +114,16 @@ mod tests {
             ("proxyconnect tcp: EOF", "docker", Kind::Plain, "docker.service.d/http-proxy.conf"),
             ("unexpected status: 401 Unauthorized", "containerd", Kind::Plain, "/etc/repoint/repoint.toml"),
             ("m.example/pause:3.9: not found", "containerd", Kind::Plain, "does not have it"),
+            (
+                "unexpected status code https://m.example/v2/: 429 Too Many Requests",
+                "containerd",
+                Kind::Plain,
+                "a time",
+            ),
+            ("unexpected status: 503", "containerd", Kind::Plain, "trouble itself"),
+            ("sha256:ab401429: not found", "containerd", Kind::Plain, "does not have it"),
+            ("http: server gave HTTP response to HTTPS client", "containerd", Kind::Plain, "hosts.toml"),
+            ("write /x: no space left on device", "containerd", Kind::Plain, "make room"),
             ("disk on fire", "containerd", Kind::Plain, "crictl pull"),
         ] {
             let told = remedy(message, "m.example", runtime, kind, "k3s.service");

@@ -17,7 +17,7 @@ mod unclear;
 pub mod unit;
 pub mod unsupported;
 mod words;
-mod yaml;
+pub mod yaml;
 
 pub use tree::{Content, Tree};
 pub use unclear::Unclear;

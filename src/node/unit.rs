@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 pub struct Unit {
     /// Its name, with its end.
     pub name: String,
+    /// Its file.
+    pub fragment: PathBuf,
+    /// What is added to that, in the order in which it is read.
+    pub drop_ins: Vec<PathBuf>,
     settings: Vec<Setting>,
 }
 
@@ -67,13 +71,15 @@ impl Unit {
             return Ok(None);
         }
         let Some(text) = tree.text(&fragment)? else { return Ok(None) };
-        let mut settings = lines(&fragment, &text);
+        let mut unit =
+            Self { name: name.to_owned(), settings: lines(&fragment, &text), fragment, drop_ins: Vec::new() };
         for (_, path) in drop_ins(tree, name)? {
             if tree.link(&path).as_deref() != Some(Path::new(NOWHERE)) {
-                settings.extend(tree.text(&path)?.map(|text| lines(&path, &text)).unwrap_or_default());
+                unit.settings.extend(tree.text(&path)?.map(|text| lines(&path, &text)).unwrap_or_default());
+                unit.drop_ins.push(path);
             }
         }
-        Ok(Some(Self { name: name.to_owned(), settings }))
+        Ok(Some(unit))
     }
 
     /// What holds of a key that may be given more than once; an empty one takes back those before it.

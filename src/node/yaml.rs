@@ -9,7 +9,7 @@ use std::path::Path;
 /// # Errors
 ///
 /// When it is no YAML, or no table of keys.
-pub(super) fn read(file: &Path, text: &str) -> Result<Map<String, Value>, Unclear> {
+pub fn read(file: &Path, text: &str) -> Result<Map<String, Value>, Unclear> {
     match serde_saphyr::from_str::<Option<Map<String, Value>>>(text) {
         Ok(keys) => Ok(keys.unwrap_or_default()),
         Err(error) => {
@@ -21,7 +21,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Map<String, Value>, Unclea
 }
 
 /// A value as text, if it is one that can be written as such.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(yes) => Some(yes.to_string()),

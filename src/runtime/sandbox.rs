@@ -135,7 +135,7 @@ fn in_text(text: &str) -> Option<String> {
 }
 
 /// The one among the pinned images. An operator may pin others; a pause image is called so.
-fn among(images: &[Image], ours: impl Fn(&str) -> bool) -> Option<String> {
+pub fn among(images: &[Image], ours: impl Fn(&str) -> bool) -> Option<String> {
     let pinned = images.iter().filter(|image| image.pinned).flat_map(|image| &image.repo_tags);
     let candidates: Vec<_> = pinned.filter(|name| ours(name)).collect();
     let is_pause = |name: &&&String| name.rsplit('/').next().is_some_and(|last| last.starts_with("pause"));

@@ -1,0 +1,153 @@
+//! What is known of a node before anything is judged.
+
+use super::far::Far;
+use crate::args::Serve;
+use crate::config::{self, Settings, Source, check, source};
+use crate::daemon::status::Status;
+use crate::install::Own;
+use crate::node::kubelet::{Endpoints, values, words};
+use crate::node::unit::Unit;
+use crate::node::{Node, Tree, Unclear};
+use crate::reference::Reference;
+use crate::rules::Table;
+use crate::runtime::Address;
+use std::path::{Path, PathBuf};
+
+/// What somebody wants to have looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Where the node's files are, if that is not this machine.
+    pub root: Option<PathBuf>,
+    /// The configuration file, if not the usual one.
+    pub config: Option<PathBuf>,
+    /// The runtime's socket, if not the one that repoint would take.
+    pub runtime: Option<Address>,
+    /// What is pulled to try; nothing where that is not wanted.
+    pub images: Vec<String>,
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Case {
+    /// What is wanted.
+    pub wishes: Wishes,
+    /// Its files.
+    pub tree: Tree,
+    /// repoint's configuration, or all that is wrong with it.
+    pub settings: Result<Settings, String>,
+    /// The rules; the built-in ones where the configuration is wrong.
+    pub rules: Table,
+    /// What it is by its files.
+    pub node: Result<Node, Unclear>,
+    /// Where repoint listens.
+    pub listen: Address,
+    /// What the running service says; nothing where it was not asked.
+    pub service: Option<Result<Status, String>>,
+    /// The runtime.
+    pub far: Far,
+}
+
+/// Where a runtime is of which nobody says anything.
+const USUAL: &str = "/run/containerd/containerd.sock";
+/// The unit that repoint runs in.
+pub(super) const UNIT: &str = "repoint.service";
+
+// === impl Case ===
+
+impl Case {
+    /// Looks at the files, asks the runtime what it is, and takes what the service said.
+    ///
+    /// # Errors
+    ///
+    /// When nothing at all can be said.
+    pub async fn take(wishes: Wishes, service: Option<Result<Status, String>>) -> Result<Self, Unclear> {
+        let tree = Tree::at(wishes.root.as_deref().unwrap_or_else(|| Path::new("/")));
+        let flags = flags(&tree, &wishes);
+        let source = source(&tree, &wishes, &flags);
+        let settings = config::settings(&flags, &source).map_err(|mistakes| mistakes.to_string());
+        let rules = match &settings {
+            Ok(settings) => settings.rules.clone(),
+            Err(_) => {
+                let builtin = config::settings(&Serve::default(), &Source::of_texts(&[]));
+                builtin.map(|settings| settings.rules).unwrap_or_default()
+            }
+        };
+        let listen = match (&settings, Own::read(&tree)) {
+            // Whoever names a file means that one.
+            (Ok(settings), _) if wishes.config.is_some() || flags.listen.is_some() => settings.listen.clone(),
+            (_, Ok(own)) => own.listen,
+            (Ok(settings), Err(_)) => settings.listen.clone(),
+            (Err(_), Err(_)) => check::LISTEN.parse().map_err(|error| Unclear::Node(format!("{error}")))?,
+        };
+        let node = Node::read(&tree, None);
+        let far = if wishes.root.is_some() && wishes.runtime.is_none() {
+            Far::NotAsked
+        } else {
+            Far::meet(settings.as_ref().ok(), wishes.runtime.as_ref(), listen.path()).await
+        };
+        Ok(Self { wishes, tree, settings, rules, node, listen, service, far })
+    }
+
+    /// Where a path of the node's is from here.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        if self.wishes.root.is_none() {
+            return path.to_owned();
+        }
+        self.tree.real(path).unwrap_or_else(|_| path.to_owned())
+    }
+
+    /// Where the node itself has its runtime's socket.
+    pub fn runtime(&self) -> Option<Address> {
+        let known = match &self.far {
+            Far::Met(met) if self.wishes.root.is_none() => Some(met.address.clone()),
+            Far::Met(_) | Far::NotAsked | Far::Silent { .. } => None,
+        };
+        let by_files = || self.node.as_ref().ok().and_then(|node| node.runtime(&self.listen));
+        known.or_else(by_files).or_else(|| USUAL.parse().ok())
+    }
+
+    /// What the kubelet is told of others than repoint.
+    pub fn others(&self) -> Endpoints {
+        self.node.as_ref().map(|node| node.endpoints.without(&self.listen)).unwrap_or_default()
+    }
+
+    /// Where `image` is to come from instead, if a rule is about it: the rule, and the first target's name for it.
+    pub fn substitute(&self, image: &str) -> Option<(String, Option<String>)> {
+        let reference = Reference::parse(image).ok()?;
+        let found = self.rules.possible(reference);
+        let first = found.iter().find(|found| !found.rule.targets.is_empty())?;
+        Some((first.rule.name.clone(), first.substitutes().next().map(|(_, image)| image)))
+    }
+
+    /// Whether an image is asked for by an old name.
+    pub fn is_old(&self, image: &str) -> bool {
+        self.substitute(image).is_some()
+    }
+}
+
+/// What the unit starts repoint with, and what is wanted here, which goes before that.
+fn flags(tree: &Tree, wishes: &Wishes) -> Serve {
+    let mut flags = Serve::default();
+    if wishes.config.is_none()
+        && let Ok(Some(unit)) = Unit::read(tree, UNIT)
+        && let Ok(words) = words(tree, &unit)
+    {
+        let last = |name| values(&words, name).pop().map(|word| word.text);
+        flags.config = last("config").map(PathBuf::from);
+        flags.listen = last("listen");
+        flags.runtime = last("runtime");
+        flags.image_endpoint = last("image-endpoint");
+    }
+    flags
+}
+
+fn source(tree: &Tree, wishes: &Wishes, flags: &Serve) -> Source {
+    if wishes.config.is_some() || wishes.root.is_none() {
+        return config::load(wishes.config.as_deref().or(flags.config.as_deref()));
+    }
+    let file = flags.config.as_deref().unwrap_or_else(|| Path::new(source::DEFAULT));
+    match tree.real(file) {
+        Ok(real) if tree.has(file) => config::load(Some(&real)),
+        Ok(_) | Err(_) => Source::of_texts(&[]),
+    }
+}

@@ -1,0 +1,157 @@
+//! The kubelet: where its calls go by what it is told, whether they come, and whether that stays so.
+
+use super::{Case, Check, Far, Id};
+use crate::args::Check as Asked;
+use crate::daemon::wrong::wrong;
+use crate::node::kubelet::{Endpoints, Said};
+use crate::node::{GENERATED, Kind, Node};
+use std::path::Path;
+
+/// How a path has to end that a kubelet since 1.29 takes for CRI-O's.
+const CRIO: &str = "run/crio/crio.sock";
+/// What `kubeadm upgrade` and nodeadm write anew, besides flags.
+const WRITTEN_ANEW: &[&str] = &["/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet/config.json"];
+/// What kubeadm keeps of a node from 1.34 on.
+const INSTANCE: &str = "/var/lib/kubelet/instance-config.yaml";
+const INSTALL: &str = "`repoint install` points it to repoint; `repoint install --dry-run` shows how";
+
+pub(super) fn checks(case: &Case) -> Vec<Check> {
+    let node = match &case.node {
+        Ok(node) => node,
+        Err(error) => {
+            let remedy = "mend what is named, or see by hand that the kubelet's image endpoint leads to repoint";
+            let why = "what the kubelet is told is not known";
+            return vec![
+                Check::warning(
+                    Id::KubeletEndpoint,
+                    format!("what the kubelet is told can't be made out: {error}"),
+                    remedy,
+                ),
+                calls(case),
+                Check::skipped(Id::KubeletLasting, why),
+                Check::skipped(Id::KubeletPath, why),
+            ];
+        }
+    };
+    vec![endpoint(case, node), calls(case), lasting(case, node), path(case, &node.endpoints)]
+}
+
+fn is_ours(case: &Case, said: &Said) -> bool {
+    said.address.as_ref().is_some_and(|address| address.is_same_as(&case.listen))
+}
+
+fn endpoint(case: &Case, node: &Node) -> Check {
+    let id = Id::KubeletEndpoint;
+    let Endpoints { image, runtime } = &node.endpoints;
+    // An image endpoint that is nowhere in particular is the runtime's.
+    let all = if image.iter().any(|said| said.address.is_some()) { image } else { runtime };
+    let Some(last) = all.last() else {
+        let found =
+            format!("{}: nothing is said of its endpoints, so its image calls go to the runtime itself", node.kind);
+        return Check::failure(id, found, INSTALL);
+    };
+    let what = |said: &Said| match &said.address {
+        Some(address) => format!("{address} ({}{said})", if said.is_flag { "a flag, " } else { "" }),
+        None => format!("nowhere in particular ({said})"),
+    };
+    let places = |check: Check| all.iter().rev().fold(check, |check, said| check.at(said.to_string()));
+    let earlier: Vec<_> = all.iter().rev().skip(1).map(what).collect();
+    let goes_before =
+        if earlier.is_empty() { String::new() } else { format!(", which goes before {}", earlier.join(", ")) };
+    let found = format!("{}: image calls go to {}{goes_before}", node.kind, what(last));
+    if is_ours(case, last) {
+        return places(Check::ok(id, found));
+    }
+    let remedy = if all.iter().any(|said| is_ours(case, said)) {
+        format!("take out what is said in {last}: it goes before what leads to repoint at {}", case.listen)
+    } else {
+        INSTALL.to_owned()
+    };
+    places(Check::failure(id, format!("{found}; nothing of them comes to repoint at {}", case.listen), remedy))
+}
+
+fn calls(case: &Case) -> Check {
+    let id = Id::KubeletCalls;
+    match &case.service {
+        None => Check::skipped(id, "only files are looked at"),
+        Some(Err(_)) => Check::skipped(id, "the service does not answer"),
+        Some(Ok(status)) => match (wrong(Asked::Kubelet, status), status.last_call) {
+            (Some(wrong), _) => Check::failure(
+                id,
+                wrong,
+                "see what the kubelet is told (kubelet.endpoint), and whether it was restarted since: `systemctl restart kubelet`",
+            ),
+            (None, Some(last)) => Check::ok(id, format!("the last call came at {last:.0}")),
+            (None, None) => Check::note(id, "no call came since the start of the service, which is not long ago"),
+        },
+    }
+}
+
+fn lasting(case: &Case, node: &Node) -> Check {
+    let id = Id::KubeletLasting;
+    let endpoints = &node.endpoints;
+    let last = |all: &[Said]| all.last().filter(|said| is_ours(case, said)).cloned();
+    let ours: Vec<Said> = [last(&endpoints.image), last(&endpoints.runtime)].into_iter().flatten().collect();
+    let is_generated = |said: &Said| {
+        let is_listed = |files: &[&str]| files.iter().any(|file| said.file == Path::new(file));
+        is_listed(GENERATED) || (matches!(node.kind, Kind::Kubeadm | Kind::Eks) && is_listed(WRITTEN_ANEW))
+    };
+    if let Some(said) = ours.iter().find(|said| is_generated(said)) {
+        let whose = if node.kind == Kind::Eks {
+            "nodeadm writes it anew at every boot"
+        } else {
+            "`kubeadm upgrade` writes it anew"
+        };
+        let found = format!("what leads to repoint is in {said}, and {whose}: the kubelet is pointed elsewhere then");
+        return Check::warning(id, found, format!("take it out there, and {INSTALL}")).at(said.to_string());
+    }
+    if let Ok(Some(text)) = case.tree.text(Path::new(INSTANCE))
+        && let Some(line) = text.lines().position(|line| line.contains(&case.listen.path().display().to_string()))
+    {
+        let found = "kubeadm itself calls what stands in its instance-config.yaml, and that is repoint";
+        let remedy =
+            "name the runtime's own socket there: `kubeadm reset` and its checks are not for repoint to pass on";
+        return Check::note(id, found).remedy(remedy).at(format!("{INSTANCE}:{}", line.saturating_add(1)));
+    }
+    match ours.first() {
+        None => Check::skipped(id, "the kubelet is not pointed to repoint"),
+        Some(said) => Check::ok(id, format!("nobody generates {said}")).at(said.to_string()),
+    }
+}
+
+fn path(case: &Case, endpoints: &Endpoints) -> Check {
+    let id = Id::KubeletPath;
+    let is_through_us = endpoints.runtime.last().is_some_and(|said| is_ours(case, said));
+    if !is_through_us {
+        return Check::ok(id, "the runtime endpoint does not lead to repoint, so the path does not matter");
+    }
+    let is_crio_s = |path: &Path| path.ends_with(CRIO);
+    let is_crio = match &case.far {
+        Far::Met(met) => met.name == "cri-o",
+        Far::NotAsked | Far::Silent { .. } => case.runtime().is_some_and(|runtime| is_crio_s(runtime.path())),
+    };
+    let listen = case.listen.path();
+    if !is_crio {
+        return Check::ok(id, "the runtime is not CRI-O, so the path does not matter");
+    }
+    if is_crio_s(listen) {
+        return Check::note(
+            id,
+            format!(
+                "{} is one that kubelets since 1.29 take for CRI-O's; older ones take no other than CRI-O's own",
+                listen.display()
+            ),
+        );
+    }
+    Check::warning(
+        id,
+        format!(
+            "a kubelet knows CRI-O by the path of its runtime endpoint, and {} is none that ends in {CRIO}: it accounts for images and disks \
+             in another way, and evicts by that",
+            listen.display()
+        ),
+        format!(
+            "lead the image endpoint alone to repoint (`repoint install`), or listen at /run/repoint/{CRIO} (kubelets since 1.29)"
+        ),
+    )
+}

@@ -1,0 +1,154 @@
+//! The image that pods are made with, which the runtime pulls past everybody; and images that stay under old names.
+
+use super::check::some;
+use super::{Case, Check, Far, Id, Met};
+use crate::node::pause::{self, Pause, Who};
+use crate::runtime::{Keep, peer::CONTAINERD, sandbox};
+
+pub(super) fn checks(case: &Case) -> Vec<Check> {
+    let mut checks = sandbox(case);
+    checks.push(pinned(case));
+    checks
+}
+
+fn sandbox(case: &Case) -> Vec<Check> {
+    let id = Id::ImagesSandbox;
+    let Some(address) = case.runtime() else { return vec![Check::skipped(id, "nobody says where the runtime is")] };
+    let (said, unclear) = pause::said(&case.tree, case.node.as_ref().ok(), &address);
+    let mut checks: Vec<_> = unclear
+        .iter()
+        .map(|error| {
+            Check::warning(id, error.to_string(), "mend the file: what it says of the pause image can't be known")
+        })
+        .collect();
+    let effective = match case.far.met() {
+        Some(met) => effective(case, met, &said),
+        None => said.iter().find(|said| is_runtime_s(said)).map(|said| said.word.text.clone()),
+    };
+    match &effective {
+        Some(image) => checks.push(judge(case, image, &said)),
+        None if case.far.met().is_some() => {
+            let found = "the runtime does not say which image it makes pods with, and neither does a file";
+            checks.push(Check::note(id, found).remedy(
+                "name it by `sandbox_image` in /etc/repoint/repoint.toml, and repoint sees to it if it is an old name",
+            ));
+        }
+        None => checks.push(Check::skipped(id, "no file names the image, and the runtime was not asked")),
+    }
+    // Whoever else names an old one.
+    for Pause { who, word } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
+        let Some((_, substitute)) = case.substitute(&word.text) else { continue };
+        let found = match who {
+            Who::Kubelet => {
+                format!("the kubelet is told to keep {}, an old name: it may collect the image that is used", word.text)
+            }
+            Who::Containerd | Who::Crio | Who::Docker | Who::Rancher => format!(
+                "{} is told to make pods with {}, an old name, which is not what holds now",
+                who.name(),
+                word.text
+            ),
+        };
+        checks.push(
+            Check::warning(id, found, change(*who, &word.place(), substitute)).about(who.name()).at(word.place()),
+        );
+    }
+    checks
+}
+
+fn is_runtime_s(said: &Pause) -> bool {
+    matches!(said.who, Who::Containerd | Who::Crio | Who::Docker)
+}
+
+/// What the runtime says, else what its file does, else what is pinned.
+fn effective(case: &Case, met: &Met, said: &[Pause]) -> Option<String> {
+    let whose = match met.name.as_str() {
+        CONTAINERD => Who::Containerd,
+        "cri-o" => Who::Crio,
+        _ => Who::Docker,
+    };
+    let in_status = met.information.get("config").and_then(|config| sandbox::in_status(config));
+    let in_file = || said.iter().find(|said| said.who == whose).map(|said| said.word.text.clone());
+    let pinned = || sandbox::among(met.images.as_deref().unwrap_or_default(), |image| case.is_old(image));
+    in_status.or_else(in_file).or_else(pinned)
+}
+
+fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
+    let id = Id::ImagesSandbox;
+    let places: Vec<&Pause> = said.iter().filter(|said| said.word.text == image).collect();
+    let at = |check: Check| places.iter().fold(check, |check, said| check.at(said.word.place()));
+    let Some((rule, substitute)) = case.substitute(image) else {
+        return at(Check::ok(id, format!("pods are made with {image}")));
+    };
+    let keep = case.settings.as_ref().map(|settings| settings.runtime.keep);
+    let (is_seen_to, is_containerd) = match &case.far {
+        Far::Met(met) => (met.keeps_records != Some(false) && !matches!(keep, Ok(Keep::Never)), met.name == CONTAINERD),
+        Far::NotAsked | Far::Silent { .. } => {
+            let is_containerd = places.iter().all(|said| said.who == Who::Containerd);
+            (is_containerd && !matches!(keep, Ok(Keep::Never)), is_containerd)
+        }
+    };
+    let remedy = if places.is_empty() {
+        let substitute = substitute.as_deref().unwrap_or("one of a registry that stays");
+        let line = if is_containerd {
+            "`sandbox_image` under [plugins.\"io.containerd.grpc.v1.cri\"] in /etc/containerd/config.toml (version 3 of the file: `sandbox` under \
+             [plugins.'io.containerd.cri.v1.images'.pinned_images])"
+        } else {
+            "`pause_image` under [crio.image] in a file in /etc/crio/crio.conf.d (cri-dockerd: --pod-infra-container-image)"
+        };
+        format!("no file says so, it is built into the runtime: add {line}, and name {substitute}")
+    } else {
+        let all = places.iter().map(|said| change(said.who, &said.word.place(), substitute.clone()));
+        all.collect::<Vec<_>>().join("; ")
+    };
+    let found =
+        format!("pods are made with {image}, an old name (rule `{rule}`), which the runtime pulls past everybody");
+    at(if is_seen_to {
+        Check::warning(id, format!("{found}; repoint sees to it, as long as it runs"), remedy)
+    } else {
+        Check::failure(id, format!("{found}; without the old registry no pod starts that is not there yet"), remedy)
+    })
+}
+
+/// The line to change, and what to do then.
+fn change(who: Who, place: &str, substitute: Option<String>) -> String {
+    let substitute = substitute.unwrap_or_else(|| "an image of a registry that stays".to_owned());
+    if who == Who::Containerd && place.starts_with("/var/lib/rancher/") {
+        return format!(
+            "set `pause-image: {substitute}` in /etc/rancher/{{k3s,rke2}}/config.yaml, from which {place} is written, and restart that"
+        );
+    }
+    let key = match who {
+        Who::Containerd | Who::Crio => format!("the image in {place} (`{}`) to {substitute}", key(who)),
+        Who::Docker | Who::Kubelet | Who::Rancher => format!("`{}` in {place} to {substitute}", who.key()),
+    };
+    format!("change {key}, then {}", who.restart())
+}
+
+fn key(who: Who) -> &'static str {
+    // By the version of its file, it is called one or the other.
+    if who == Who::Containerd { "sandbox_image, or sandbox" } else { who.key() }
+}
+
+fn pinned(case: &Case) -> Check {
+    let id = Id::ImagesPinned;
+    let Some(met) = case.far.met() else { return Check::skipped(id, "the runtime was not asked, or does not answer") };
+    let images = match &met.images {
+        Ok(images) => images,
+        Err(why) => {
+            return Check::warning(
+                id,
+                format!("the runtime does not list its images: {why}"),
+                "see the log of the runtime (`journalctl -u containerd`)",
+            );
+        }
+    };
+    let pinned = images.iter().filter(|image| image.pinned).flat_map(|image| &image.repo_tags);
+    let mut old: Vec<String> = pinned.filter(|name| case.is_old(name)).cloned().collect();
+    old.sort();
+    if old.is_empty() {
+        return Check::ok(id, format!("none of {} images is pinned under an old name", images.len()));
+    }
+    Check::note(id, format!("pinned under old names: {}", some(&old))).remedy(
+        "they stay on the node as long as the runtime's configuration names them: change that (images.sandbox), and they can be collected",
+    )
+}

@@ -1,0 +1,475 @@
+//! What files alone tell, below a root.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::Said;
+use crate::support::repoint::{Output, run};
+use crate::support::unit::{SERVICE, SOCKET};
+
+/// A kubelet with kubeadm's unit, a containerd, and repoint as its package has it, pointed to.
+const WELL: &[(&str, &str)] = &[
+    (
+        "/etc/systemd/system/kubelet.service",
+        "[Service]\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\nEnvironmentFile=-/etc/default/kubelet\n\
+         ExecStart=/usr/bin/kubelet --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS\n",
+    ),
+    (
+        "/var/lib/kubelet/config.yaml",
+        "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\n",
+    ),
+    ("/etc/default/kubelet", "# ours\nKUBELET_EXTRA_ARGS=--image-service-endpoint=unix:///run/repoint/repoint.sock\n"),
+    ("/usr/lib/systemd/system/repoint.service", SERVICE),
+    ("/usr/lib/systemd/system/repoint.socket", SOCKET),
+    (
+        "/etc/containerd/config.toml",
+        "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"registry.k8s.io/pause:3.9\"\n\
+         [plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/containerd/certs.d\"\n",
+    ),
+    (
+        "/etc/crictl.yaml",
+        "runtime-endpoint: unix:///run/containerd/containerd.sock\nimage-endpoint: unix:///run/repoint/repoint.sock\n",
+    ),
+    ("/var/log/repoint/audit.jsonl", ""),
+];
+
+const CONTAINERD: &str = "/etc/containerd/config.toml";
+const CRIO: &[(&str, &str)] = &[
+    ("/etc/crio/crio.conf", "[crio.image]\npause_image = \"registry.k8s.io/pause:3.9\"\n"),
+    ("/etc/containerd/config.toml", ""),
+    (
+        "/var/lib/kubelet/config.yaml",
+        "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///var/run/crio/crio.sock\n",
+    ),
+];
+const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
+
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path.trim_start_matches('/'));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// A node with these files in the place of, or besides, those of one that is well.
+fn node(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, text) in WELL.iter().chain(files) {
+        put(directory.path(), path, text);
+    }
+    directory
+}
+
+fn examined(root: &Path) -> (Output, Said) {
+    let output = run(&["doctor", "--json", "--root", root.to_str().unwrap()], "");
+    let said = Said::of(&output);
+    (output, said)
+}
+
+#[test]
+fn a_node_whose_files_are_well_is_well() {
+    let directory = node(&[]);
+    let (output, said) = examined(directory.path());
+    said.comes_to(&output, "skipped");
+    let endpoint = said.has("kubelet.endpoint", "ok", "a flag, /etc/default/kubelet:2", "");
+    assert_eq!(endpoint["places"], serde_json::json!(["/etc/default/kubelet:2"]));
+    said.has("images.sandbox", "ok", "registry.k8s.io/pause:3.9", "");
+    said.has("kubelet.lasting", "ok", "/etc/default/kubelet:2", "");
+    said.has("crictl.endpoint", "ok", "repoint", "");
+    said.has("audit.writable", "ok", "/var/log/repoint/audit.jsonl", "");
+    assert_eq!(said.all("service.units").len(), 2);
+    for id in
+        ["runtime.reachable", "kubelet.calls", "targets.pull", "service.running", "service.version", "audit.whole"]
+    {
+        said.has(id, "skipped", "", "");
+    }
+}
+
+/// Files, the name of what is found, how bad it is, and words of the reason, the remedy and the places.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str, &'a str, &'a str);
+
+#[test]
+fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
+    let policy = |old: &str, new: &str| {
+        format!(
+            "{{\n\"default\": [{{\"type\": \"reject\"}}],\n\"transports\": {{\"docker\": {{\n\"k8s.gcr.io\": [{{\"type\": \"{old}\"}}],\n\
+             \"*.k8s.io\": [{{\"type\": \"{new}\"}}]\n}}}}\n}}\n"
+        )
+    };
+    let (reject, signed, same) = (
+        policy("insecureAcceptAnything", "reject"),
+        policy("signedBy", "insecureAcceptAnything"),
+        policy("insecureAcceptAnything", "insecureAcceptAnything"),
+    );
+    let crio = |more: &[(&'static str, &'static str)]| [CRIO, more].concat();
+    let policies = [
+        [CRIO, &[("/etc/containers/policy.json", reject.as_str())]].concat(),
+        [CRIO, &[("/etc/crio/policies/prod.json", signed.as_str())]].concat(),
+        [CRIO, &[("/etc/containers/policy.json", same.as_str())]].concat(),
+        crio(&[("/etc/containers/policy.json", "{")]),
+        crio(&[
+            ("/etc/crio/crio.conf.d/10-p.conf", "[crio.image]\nsignature_policy = \"/etc/p.json\"\n"),
+            ("/etc/p.json", "[]"),
+        ]),
+        crio(&[("/etc/crio/crio.conf.d/10-p", "# x\n[crio.image]\npause_image = \"k8s.gcr.io/pause:3.6\"\n")]),
+    ];
+    let cases: &[Case<'_>] = &[
+        // Where the kubelet's calls go.
+        (
+            &[("/etc/default/kubelet", "")],
+            "kubelet.endpoint",
+            "failure",
+            "unix:///run/containerd/containerd.sock (/var/lib/kubelet/config.yaml:2)",
+            "repoint install",
+            "/var/lib/kubelet/config.yaml:2",
+        ),
+        (
+            &[(
+                "/etc/default/kubelet",
+                "KUBELET_EXTRA_ARGS=--image-service-endpoint=/run/repoint/repoint.sock --image-service-endpoint=/run/x.sock\n",
+            )],
+            "kubelet.endpoint",
+            "failure",
+            "unix:///run/x.sock (a flag, /etc/default/kubelet:1), which goes before unix:///run/repoint/repoint.sock",
+            "take out what is said in /etc/default/kubelet:1",
+            "/etc/default/kubelet:1",
+        ),
+        (
+            &[("/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/opt/start-kubelet.sh\n")],
+            "kubelet.endpoint",
+            "warning",
+            "kubelet.service does not start the kubelet itself",
+            "by hand",
+            "",
+        ),
+        // Where it does not stay.
+        (
+            &[
+                ("/etc/default/kubelet", ""),
+                (KUBEADM_FLAGS, "KUBELET_KUBEADM_ARGS=\"--image-service-endpoint=unix:///run/repoint/repoint.sock\"\n"),
+            ],
+            "kubelet.lasting",
+            "warning",
+            "`kubeadm upgrade` writes it anew",
+            "repoint install",
+            "/var/lib/kubelet/kubeadm-flags.env:1",
+        ),
+        (
+            &[
+                (
+                    "/var/lib/kubelet/config.yaml",
+                    "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\nimageServiceEndpoint: /run/repoint/repoint.sock\n",
+                ),
+                ("/etc/default/kubelet", ""),
+            ],
+            "kubelet.lasting",
+            "warning",
+            "/var/lib/kubelet/config.yaml:3",
+            "repoint install",
+            "/var/lib/kubelet/config.yaml:3",
+        ),
+        (
+            &[(
+                "/var/lib/kubelet/instance-config.yaml",
+                "kind: X\ncontainerRuntimeEndpoint: unix:///run/repoint/repoint.sock\n",
+            )],
+            "kubelet.lasting",
+            "note",
+            "kubeadm itself calls",
+            "the runtime's own socket",
+            "/var/lib/kubelet/instance-config.yaml:2",
+        ),
+        // CRI-O by its path.
+        (
+            &[
+                CRIO[0],
+                CRIO[1],
+                CRIO[2],
+                ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--container-runtime-endpoint=/run/repoint/repoint.sock\n"),
+            ],
+            "kubelet.path",
+            "warning",
+            "/run/repoint/repoint.sock is none that ends in run/crio/crio.sock",
+            "the image endpoint alone",
+            "",
+        ),
+        // crictl.
+        (
+            &[("/etc/crictl.yaml", "runtime-endpoint: /run/containerd/containerd.sock\n")],
+            "crictl.endpoint",
+            "note",
+            "goes past repoint",
+            "--image-endpoint",
+            "/etc/crictl.yaml:1",
+        ),
+        (
+            &[("/etc/crictl.yaml", "timeout: [\n")],
+            "crictl.endpoint",
+            "warning",
+            "/etc/crictl.yaml",
+            "mend",
+            "/etc/crictl.yaml",
+        ),
+        (
+            &[("/etc/crictl.yaml", "# x\nimage-endpoint: tcp://x\n")],
+            "crictl.endpoint",
+            "warning",
+            "tcp://x",
+            "/etc/crictl.yaml:2",
+            "/etc/crictl.yaml:2",
+        ),
+        // The pause image, wherever it is said.
+        (
+            &[(
+                CONTAINERD,
+                "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'k8s.gcr.io/pause:3.9'\n",
+            )],
+            "images.sandbox",
+            "warning",
+            "pods are made with k8s.gcr.io/pause:3.9",
+            "in /etc/containerd/config.toml:3 (`sandbox_image, or sandbox`) to registry.k8s.io/pause:3.9, then `systemctl restart containerd`",
+            "/etc/containerd/config.toml:3",
+        ),
+        (
+            &[
+                (CONTAINERD, "imports = [\"conf.d/*.toml\"]\n"),
+                ("/etc/containerd/conf.d/9.toml", "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.1\"\n"),
+            ],
+            "images.sandbox",
+            "warning",
+            "k8s.gcr.io/pause:3.1",
+            "/etc/containerd/conf.d/9.toml:2",
+            "/etc/containerd/conf.d/9.toml:2",
+        ),
+        (
+            &[
+                (CONTAINERD, "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.9\"\n"),
+                ("/etc/repoint/repoint.toml", "keep_original_name = \"never\"\n"),
+            ],
+            "images.sandbox",
+            "failure",
+            "no pod starts",
+            "/etc/containerd/config.toml:2",
+            "/etc/containerd/config.toml:2",
+        ),
+        (
+            &policies[5],
+            "images.sandbox",
+            "failure",
+            "k8s.gcr.io/pause:3.6",
+            "/etc/crio/crio.conf.d/10-p:3 (`pause_image`)",
+            "/etc/crio/crio.conf.d/10-p:3",
+        ),
+        (
+            &[(KUBEADM_FLAGS, "KUBELET_KUBEADM_ARGS=\"--pod-infra-container-image=k8s.gcr.io/pause:3.9\"\n")],
+            "images.sandbox",
+            "warning",
+            "the kubelet is told to keep k8s.gcr.io/pause:3.9",
+            "`--pod-infra-container-image` in /var/lib/kubelet/kubeadm-flags.env:1",
+            "/var/lib/kubelet/kubeadm-flags.env:1",
+        ),
+        (
+            &[(
+                "/etc/systemd/system/cri-docker.service",
+                "[Service]\nExecStart=/usr/bin/cri-dockerd --pod-infra-container-image=k8s.gcr.io/pause:3.9\n",
+            )],
+            "images.sandbox",
+            "warning",
+            "cri-dockerd is told",
+            "/etc/systemd/system/cri-docker.service:2",
+            "/etc/systemd/system/cri-docker.service:2",
+        ),
+        // Others who ask somebody else.
+        (
+            &[("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "server = \"https://m.example\"\n")],
+            "containerd.hosts",
+            "warning",
+            "is asked of m.example instead",
+            "/etc/containerd/certs.d/registry.k8s.io/hosts.toml",
+            "/etc/containerd/certs.d/registry.k8s.io/hosts.toml",
+        ),
+        (
+            &[("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "[host.\"https://k8s.gcr.io\"]\n")],
+            "containerd.hosts",
+            "failure",
+            "goes to k8s.gcr.io after all",
+            "take k8s.gcr.io out of /etc/containerd/certs.d/registry.k8s.io/hosts.toml",
+            "/etc/containerd/certs.d/registry.k8s.io/hosts.toml",
+        ),
+        (
+            &[("/etc/containerd/certs.d/k8s.gcr.io/hosts.toml", "server = \"https://registry.k8s.io\"\n")],
+            "containerd.hosts",
+            "note",
+            "without a record",
+            "/etc/containerd/certs.d/k8s.gcr.io/hosts.toml",
+            "/etc/containerd/certs.d/k8s.gcr.io/hosts.toml",
+        ),
+        (
+            &[("/etc/containerd/certs.d/k8s.gcr.io/hosts.toml", "server =\n")],
+            "containerd.hosts",
+            "failure",
+            "is no TOML",
+            "mend or remove",
+            "/etc/containerd/certs.d/k8s.gcr.io/hosts.toml",
+        ),
+        (
+            &[(
+                CONTAINERD,
+                "[plugins.cri.registry]\nconfig_path = \"/etc/containerd/certs.d\"\n[plugins.cri.registry.mirrors.\"quay.io\"]\nendpoint = []\n",
+            )],
+            "containerd.mirrors",
+            "failure",
+            "serves no CRI",
+            "/etc/containerd/config.toml:3",
+            "/etc/containerd/config.toml:3",
+        ),
+        (
+            &[(CONTAINERD, "[plugins.cri.registry.mirrors.\"registry.k8s.io\"]\nendpoint = []\n")],
+            "containerd.mirrors",
+            "warning",
+            "what repoint asks of registry.k8s.io elsewhere",
+            "repoint config export hosts.toml",
+            "/etc/containerd/config.toml:1",
+        ),
+        // Signatures.
+        (&policies[0], "crio.signatures", "failure", "`*.k8s.io`", "remapIdentity", "/etc/containers/policy.json:4"),
+        (
+            &policies[1],
+            "crio.signatures",
+            "warning",
+            "signedBy (by `k8s.gcr.io`)",
+            "remapIdentity",
+            "/etc/crio/policies/prod.json:5",
+        ),
+        (&policies[2], "crio.signatures", "ok", "", "", ""),
+        (
+            &policies[3],
+            "crio.signatures",
+            "failure",
+            "/etc/containers/policy.json: EOF",
+            "mend",
+            "/etc/containers/policy.json",
+        ),
+        (&policies[4], "crio.signatures", "failure", "/etc/p.json", "mend", "/etc/p.json"),
+        // repoint itself.
+        (
+            &[("/etc/repoint/repoint.toml", "listn = 1\n")],
+            "service.configuration",
+            "failure",
+            "listn",
+            "repoint config check",
+            "",
+        ),
+        (
+            &[("/usr/lib/systemd/system/repoint.service", "[Service]\nExecStart=/usr/bin/repoint serve\n")],
+            "service.units",
+            "warning",
+            "from line 1 on",
+            "install the package again",
+            "/usr/lib/systemd/system/repoint.service",
+        ),
+        (
+            &[("/etc/systemd/system/repoint.socket", "[Socket]\nListenStream=/run/repoint/repoint.sock\n")],
+            "service.units",
+            "warning",
+            "/etc/systemd/system/repoint.socket is not as",
+            "remove /etc/systemd/system/repoint.socket",
+            "/etc/systemd/system/repoint.socket",
+        ),
+        (
+            &[("/etc/systemd/system/repoint.service.d/network.conf", "[Service]\nPrivateNetwork=no\n")],
+            "service.units",
+            "ok",
+            "with /etc/systemd/system/repoint.service.d/network.conf",
+            "",
+            "/etc/systemd/system/repoint.service.d/network.conf",
+        ),
+        (
+            &[("/etc/repoint/repoint.toml", "[audit]\nfile = \"/srv/audit/a.jsonl\"\n"), ("/srv/audit/x", "")],
+            "audit.writable",
+            "failure",
+            "/srv/audit/a.jsonl is elsewhere",
+            "ReadWritePaths=/srv/audit",
+            "/srv/audit/a.jsonl",
+        ),
+        (
+            &[("/etc/repoint/repoint.toml", "[audit]\nfile = \"/var/log/repoint\"\n")],
+            "audit.writable",
+            "failure",
+            "/var/log/repoint is not a file",
+            "move /var/log/repoint away",
+            "/var/log/repoint",
+        ),
+        (
+            &[("/var/log/repoint/audit.jsonl", "{\"time\":\"2222-01-01T00:00:00Z\"}\n{\"time\":")],
+            "node.clock",
+            "failure",
+            "2222-01-01",
+            "timedatectl",
+            "",
+        ),
+    ];
+    for (files, id, verdict, found, remedy, place) in cases {
+        let directory = node(files);
+        let (_, said) = examined(directory.path());
+        let check = said.has(id, verdict, found, remedy);
+        let places = check["places"].as_array().unwrap();
+        assert!(place.is_empty() || places.iter().any(|at| at == place), "{place}: {check:#}");
+    }
+}
+
+#[test]
+fn a_log_that_a_root_without_capabilities_cannot_write_is_found_from_outside() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = node(&[]);
+    let log = directory.path().join("var/log/repoint");
+    for (path, mode, remedy) in [("audit.jsonl", 0o440, "chmod u+w"), (".", 0o550, "chmod u+rwx")] {
+        let path = log.join(path);
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        examined(directory.path()).1.has("audit.writable", "failure", "without capabilities", remedy);
+        fs::set_permissions(&path, before).unwrap();
+    }
+    examined(directory.path()).1.has("audit.writable", "ok", "", "");
+}
+
+#[test]
+fn hostile_files_neither_garble_what_is_said_nor_keep_it() {
+    let long = "x".repeat(3 << 20);
+    let image = "k8s.gcr.io/\u{1b}[2J\u{202e}pause";
+    let toml = format!("[plugins.cri]\nsandbox_image = \"{}\"\n", image.replace('\u{1b}', "\\u001b"));
+    let wrong = format!("{}\u{1b}[31m = \n", "a".repeat(1 << 16));
+    let directory = node(&[
+        (CONTAINERD, &toml),
+        ("/etc/crictl.yaml", &format!("image-endpoint: \"\\e[2J{long}\"\n")),
+        ("/etc/repoint/repoint.toml", &wrong),
+        ("/etc/crio/crio.conf", &wrong),
+        ("/etc/containerd/certs.d/k8s.gcr.io/hosts.toml", "server = \"https://\\u001b[2J.example\"\n"),
+        ("/etc/systemd/system/repoint.service.d/\u{1b}[2J.conf", "[Service]\n"),
+    ]);
+    let root = directory.path();
+    // What is waited for by whoever opens it.
+    fs::remove_file(root.join("var/log/repoint/audit.jsonl")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(root.join("var/log/repoint/audit.jsonl")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("policy.json", root.join("etc/policy.json")).unwrap();
+    for words in
+        [&["doctor", "--root", root.to_str().unwrap()][..], &["doctor", "--json", "--root", root.to_str().unwrap()]]
+    {
+        let output = run(words, "");
+        assert_eq!(output.code, Some(1), "{output:?}");
+        let acts = |text: &str| text.chars().any(|one| (one.is_control() && one != '\n') || one == '\u{202e}');
+        assert!(!acts(&output.stdout) && !acts(&output.stderr), "{}", output.stdout);
+        assert!(output.stdout.len() < 40_000, "{} bytes", output.stdout.len());
+    }
+}
+
+#[test]
+fn a_root_that_is_none_and_a_socket_that_is_none_are_named() {
+    for (words, expected) in [(["--root", "/nonexistent"], "/nonexistent"), (["--runtime", "tcp://x"], "tcp://x")] {
+        let output = run(&[&["doctor"][..], &words[..]].concat(), "");
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(output.stderr.contains(expected), "{output:?}");
+    }
+}

@@ -1,0 +1,1 @@
+//! On a node that runs.
