@@ -22,7 +22,7 @@
 //! | 3 | [`runtime`] | the far side |
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`], [`node`] | settings for all of these; what the files of a node say |
-//! | 6 | [`daemon`], [`install`] | start, run, stop; put under a kubelet, and taken out again |
+//! | 6 | [`daemon`], [`install`], [`find`] | start, run, stop; put under a kubelet, and taken out again; where images are named |
 //! | 7 | [`cmd`] | one file a command |
 //!
 //! # Where to start reading
@@ -43,6 +43,7 @@ pub mod cri;
 pub mod daemon;
 pub mod error;
 pub mod exit;
+pub mod find;
 pub mod install;
 pub mod machine;
 pub mod metrics;

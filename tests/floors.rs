@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["runtime"],
     &["proxy"],
     &["config", "node"],
-    &["daemon", "install"],
+    &["daemon", "find", "install"],
     &["cmd"],
 ];
 

@@ -4,8 +4,10 @@ pub mod config;
 pub mod explain;
 pub mod install;
 pub mod override_rule;
+mod progress;
 pub mod report;
 mod running;
+pub mod scan;
 pub mod serve;
 mod service;
 mod site;
@@ -39,6 +41,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Serve(options) => serve::run(options).map(done),
         Command::Explain(options) => explain::run(&options).map(done),
         Command::Report(options) => report::run(&options).map(done),
+        Command::Scan(options) => scan::run(&options),
         Command::Tail(options) => tail::run(&options).map(done),
         Command::Status(options) => status::run(&options),
         Command::Override(options) => override_rule::run(&options).map(done),
