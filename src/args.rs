@@ -25,6 +25,8 @@ pub enum Command {
     Explain(Explain),
     /// List the images that are still asked for by their old names, what to fix first in front
     Report(Report),
+    /// Look for images by their old names: on this node, in files, or in what the API server has
+    Scan(Scan),
     /// Follow the audit log
     Tail(Tail),
     /// Tell how the service on this node is
@@ -156,6 +158,34 @@ pub struct Report {
     pub days: u16,
     /// The configuration file, for what --fix makes and where the log is [default: /etc/repoint/repoint.toml, where there
     /// is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `scan`.
+#[derive(Debug, Default, Args)]
+#[command(after_long_help = SCAN)]
+pub struct Scan {
+    /// `node` for this node; `-` for objects or manifests on standard input, as of `kubectl get pods -A -o json`; files, and
+    /// directories with all below them that `.gitignore` does not leave out [default: node]
+    #[arg(value_name = "node|-|PATH")]
+    pub targets: Vec<PathBuf>,
+    /// Make the files name the new places: no byte but those of references changes
+    #[arg(long)]
+    pub fix: bool,
+    /// Show what --fix changes, as a patch; alone, nothing is changed
+    #[arg(long)]
+    pub diff: bool,
+    /// Count the places of each image instead of listing them
+    #[arg(long)]
+    pub count: bool,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Layout,
+    /// The namespace of what says none itself [default: not known, so that every rule counts that may decide]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The configuration file [default: /etc/repoint/repoint.toml, where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -459,6 +489,11 @@ const REPORT: &str = "\
 Exit codes: 5 as --fail-on-legacy and --ready-to-remove say; 1 also where a file could not be
 read to its end. The order, the fields of --format json, and how owners are guessed are in
 docs/report.md.";
+
+const SCAN: &str = "\
+Exit codes: 0 where nothing was found, 5 where something was (with --fix: and is left), 1 also where something
+could not be read or changed. What counts as a finding, what is changed and what is not, the limits, and the fields
+of --format json are in docs/scan.md.";
 
 const STATUS: &str = "\
 Fields of --json stay what they are; more may come. Times are RFC 3339; what there is none of is null.";

@@ -19,10 +19,10 @@
 //! | 0 | [`wire`], [`mod@reference`], [`body`], [`args`], [`exit`], [`error`], [`output`], [`clock`], [`machine`], [`whole`], [`metrics`] | what knows nothing of the rest |
 //! | 1 | [`cri`], [`rules`] | what the protocol says; what the operator says |
 //! | 2 | [`rewrite`], [`audit`], [`credentials`] | the two together: new bytes, records, and what a target asks for |
-//! | 3 | [`runtime`] | the far side |
+//! | 3 | [`runtime`], [`registry`] | the far side; those behind it, for commands of our own |
 //! | 4 | [`proxy`] | the near side |
 //! | 5 | [`config`], [`node`] | settings for all of these; what the files of a node say |
-//! | 6 | [`daemon`], [`install`] | start, run, stop; put under a kubelet, and taken out again |
+//! | 6 | [`daemon`], [`install`], [`find`] | start, run, stop; put under a kubelet, and taken out again; where images are named |
 //! | 7 | [`doctor`] | what is well on a node, and what is not |
 //! | 8 | [`cmd`] | one file a command |
 //!
@@ -45,6 +45,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod error;
 pub mod exit;
+pub mod find;
 pub mod install;
 pub mod machine;
 pub mod metrics;
@@ -52,6 +53,7 @@ pub mod node;
 pub mod output;
 pub mod proxy;
 pub mod reference;
+pub mod registry;
 pub mod rewrite;
 pub mod rules;
 pub mod runtime;

@@ -9,10 +9,10 @@ const FLOORS: &[&[&str]] = &[
     &["args", "body", "clock", "error", "exit", "machine", "metrics", "output", "reference", "whole", "wire"],
     &["cri", "rules"],
     &["audit", "credentials", "rewrite"],
-    &["runtime"],
+    &["registry", "runtime"],
     &["proxy"],
     &["config", "node"],
-    &["daemon", "install"],
+    &["daemon", "find", "install"],
     &["doctor"],
     &["cmd"],
 ];

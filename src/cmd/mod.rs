@@ -5,8 +5,10 @@ pub mod doctor;
 pub mod explain;
 pub mod install;
 pub mod override_rule;
+mod progress;
 pub mod report;
 mod running;
+pub mod scan;
 pub mod serve;
 mod service;
 mod site;
@@ -40,6 +42,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Serve(options) => serve::run(options).map(done),
         Command::Explain(options) => explain::run(&options).map(done),
         Command::Report(options) => report::run(&options).map(done),
+        Command::Scan(options) => scan::run(&options),
         Command::Tail(options) => tail::run(&options).map(done),
         Command::Status(options) => status::run(&options),
         Command::Doctor(options) => doctor::run(&options),

@@ -60,6 +60,11 @@ impl Credential {
         Self { login, server: format!("https://{host}") }
     }
 
+    /// What is shown to it by ourselves, where it is we who ask.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
     /// An encoded `runtime.v1.AuthConfig` (or `v1alpha2`, which is the same).
     ///
     /// containerd gives it to no other host than the one named in it, not to a mirror in its `hosts.toml` either; CRI-O

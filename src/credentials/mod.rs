@@ -40,7 +40,7 @@ mod systemd;
 #[cfg(test)]
 mod tests;
 
-pub use credential::Credential;
+pub use credential::{Credential, Login};
 pub use store::{Store, Unavailable};
 
 use std::fmt;

@@ -2,10 +2,8 @@
 
 use super::completeness::{Completeness, minute};
 use super::ready::Ready;
-use super::row::{Row, counted, rfc3339_option};
-use crate::output::Plain;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use super::row::{Row, rfc3339_option};
+use crate::output::{self, Plain, counted, escaped, quoted};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write;
@@ -58,23 +56,9 @@ impl Report<'_> {
         if self.images.is_empty() {
             return text;
         }
-        let mut table = Table::new();
-        table.load_style(NOTHING).set_header(COLUMNS);
-        match width {
-            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        for row in &self.images {
-            table.add_row(cells(row, "\n", |name| Plain(name).to_string()));
-        }
-        for column in table.column_iter_mut().skip(1).take(5) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        let rows = self.images.iter().map(|row| cells(row, "\n", |name| Plain(name).to_string()));
         text.push('\n');
-        for line in table.lines() {
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
+        text.push_str(&output::table(&COLUMNS, rows, 1..6, width));
         text
     }
 
@@ -171,46 +155,4 @@ fn cells(row: &Row<'_>, end: &str, safe: impl Fn(&str) -> String) -> [String; 8]
         whose.join(end),
         format!("{}{end}{}", minute(row.first_seen), minute(row.last_seen)),
     ]
-}
-
-/// Text that Markdown shows as it is.
-fn escaped(text: &str) -> String {
-    let mut safe = String::new();
-    for character in Plain(text).to_string().chars() {
-        if matches!(character, '\\' | '`' | '*' | '_' | '|' | '<' | '>' | '[' | ']' | '&' | '#' | '~') {
-            safe.push('\\');
-        }
-        safe.push(character);
-    }
-    safe
-}
-
-/// A field of CSV. What a spreadsheet would take for a formula is taken for text behind an apostrophe: no image is called
-/// so, but somebody may ask for one.
-fn quoted(field: &str) -> String {
-    let text = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{field}") } else { field.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_field_of_csv_is_quoted_where_it_has_to_be_and_is_no_formula() {
-        for (field, expected) in [
-            ("k8s.gcr.io/pause:3.9", "k8s.gcr.io/pause:3.9"),
-            ("a,b", "\"a,b\""),
-            ("a\"b", "\"a\"\"b\""),
-            ("a\r\nb", "\"a\r\nb\""),
-            ("=cmd()", "'=cmd()"),
-        ] {
-            assert_eq!(quoted(field), expected);
-        }
-    }
-
-    #[test]
-    fn markdown_shows_text_as_it_is() {
-        assert_eq!(escaped("a|b_c\n<x>"), "a\\|b\\_c\\\\n\\<x\\>");
-    }
 }

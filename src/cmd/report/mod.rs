@@ -8,25 +8,23 @@ mod fix;
 mod layout;
 mod names;
 mod nodes;
-mod owner;
 mod presence;
-mod progress;
 mod ready;
 mod row;
 mod tally;
 mod window;
 
+use super::progress::Bar;
 use super::{Failure, note};
 use crate::args::{Layout, Report as Options, Serve};
 use crate::audit::read::{self, Found, Source};
 use crate::config::{self, Settings};
 use crate::exit::Exit;
+use crate::output::{self, counted};
 use crate::rules::Glob;
 use jiff::Timestamp;
 use layout::Report;
-use progress::Bar;
-use row::counted;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 use tally::Tally;
 use window::Window;
@@ -55,9 +53,7 @@ const STDIN: &str = "-";
 ///
 /// When it can't read or write, and when it found what it was to look for.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let out = io::stdout();
-    let width = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok().map(|size| size.ws_col)).flatten();
-    report(options, Timestamp::now(), width.filter(|width| *width > 0), &mut out.lock())
+    report(options, Timestamp::now(), output::width(), &mut io::stdout().lock())
 }
 
 /// Reports as of `now`, for a terminal of `width` columns.
@@ -80,8 +76,10 @@ pub fn report(options: &Options, now: Timestamp, width: Option<u16>, out: &mut i
     let nodes =
         options.nodes.as_deref().map(nodes::read).transpose().map_err(|error| Failure::new(Exit::Failed, error))?;
     let mut tally = Tally::new(window, options.namespaces.iter().map(|glob| Glob::new(glob)).collect());
-    let bar = Bar::new();
-    let read = read::read(&sources(options, settings.as_ref()), &mut |record| tally.add(record), &|now| bar.show(now));
+    let bar = Bar::new("{wide_bar} {bytes} of {total_bytes}, {eta} left");
+    let read = read::read(&sources(options, settings.as_ref()), &mut |record| tally.add(record), &|now| {
+        bar.show(now.done, now.all);
+    });
     bar.end();
     let found = read.map_err(|error| Failure::new(Exit::Failed, error))?;
     note(warnings(&found, &tally));

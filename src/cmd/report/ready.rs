@@ -1,7 +1,8 @@
 //! Whether the old registry can be done without: the page one takes to a change board.
 
 use super::completeness::{Completeness, names};
-use super::row::{Row, counted};
+use super::row::Row;
+use crate::output::counted;
 use serde::Serialize;
 
 /// The answer, with its reasons.

@@ -1,8 +1,9 @@
 //! The list: what there is to say of each image, what to fix first in front. These types, written as JSON, are documented
 //! API: fields are added, never taken away or given another meaning.
 
-use super::owner::Kind;
 use super::tally::{Image, Tally};
+use crate::find::owner::Kind;
+use crate::output::counted;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
@@ -174,11 +175,6 @@ impl<'a> Owner<'a> {
     fn rank(&self) -> impl Ord + use<'a> {
         (Reverse(self.pods), self.namespace, self.name, self.kind)
     }
-}
-
-/// `1 node`, `2 nodes`.
-pub(super) fn counted(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// The first few names, and how many there are besides.

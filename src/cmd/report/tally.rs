@@ -1,10 +1,10 @@
 //! What a log comes to, counted record by record, in whatever order they come.
 
 use super::names::Names;
-use super::owner::{Kind, Owner, owner};
 use super::presence::Presence;
 use super::window::Window;
 use crate::audit::read::{Event, Outcome, Pod, Record, Text};
+use crate::find::owner::{Kind, Owner, owner};
 use crate::rules::Glob;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -1,6 +1,5 @@
 //! How far it has come, for somebody who looks on for longer than a second.
 
-use crate::audit::read::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 /// A bar on standard error, where that is a terminal.
 pub(super) struct Bar {
     started: Instant,
+    template: &'static str,
     bar: Option<Mutex<Option<ProgressBar>>>,
 }
 
@@ -18,15 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 // === impl Bar ===
 
 impl Bar {
-    pub(super) fn new() -> Self {
-        Self { started: Instant::now(), bar: stderr().is_terminal().then(Mutex::default) }
+    /// One that is written like this, as `indicatif` has it.
+    pub(super) fn new(template: &'static str) -> Self {
+        Self { started: Instant::now(), template, bar: stderr().is_terminal().then(Mutex::default) }
     }
 
-    /// Shows it. A thread that finds another one drawing does not wait for it.
-    pub(super) fn show(&self, Progress { done, all }: Progress) {
+    /// Shows it; of how much is not known where `all` is 0. A thread that finds another one drawing does not wait for it.
+    pub(super) fn show(&self, done: u64, all: u64) {
         let Some(Ok(mut bar)) = self.bar.as_ref().map(Mutex::try_lock) else { return };
         if self.started.elapsed() >= PATIENCE {
-            let bar = bar.get_or_insert_with(|| begin(all));
+            let bar = bar.get_or_insert_with(|| begin(self.template, all));
             bar.set_position(done);
         }
     }
@@ -39,12 +40,9 @@ impl Bar {
     }
 }
 
-fn begin(all: u64) -> ProgressBar {
-    if all == 0 {
-        return ProgressBar::new_spinner();
-    }
-    let bar = ProgressBar::new(all);
-    match ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left") {
+fn begin(template: &str, all: u64) -> ProgressBar {
+    let bar = if all == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(all) };
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

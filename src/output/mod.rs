@@ -1,7 +1,11 @@
-//! Standard output, and text from elsewhere that a terminal may be shown.
+//! Standard output, tables, and text from elsewhere that a terminal, a wiki or a spreadsheet may be shown.
+
+mod table;
+
+pub use table::{escaped, quoted, table};
 
 use std::fmt::{self, Write as _};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal, Write as _};
 
 /// Text on one line in which nothing moves a cursor, rings a bell or turns the direction of writing: what would is
 /// escaped.
@@ -48,6 +52,18 @@ pub fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// How many columns the terminal has that standard output is; `None` where it is none, or does not say.
+pub fn width() -> Option<u16> {
+    let out = io::stdout();
+    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
+    size.map(|size| size.ws_col).filter(|width| *width > 0)
+}
+
+/// `1 node`, `2 nodes`.
+pub fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 #[cfg(test)]

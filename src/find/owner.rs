@@ -17,15 +17,17 @@ use serde::Serialize;
 
 /// Who it was, by a name that is the beginning of the pod's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: Kind,
+pub struct Owner<'a> {
+    /// The beginning of the pod's.
+    pub name: &'a str,
+    /// What it was.
+    pub kind: Kind,
 }
 
 /// What it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub enum Kind {
     /// A file of the node's.
     StaticPod,
     /// A Deployment.
@@ -49,7 +51,7 @@ const LONGEST: usize = 63;
 const RANDOM_LENGTH: usize = 5;
 
 /// Guesses who made the pod of this name on that node.
-pub(super) fn owner<'a>(pod: &'a str, node: &str) -> Owner<'a> {
+pub fn owner<'a>(pod: &'a str, node: &str) -> Owner<'a> {
     if let Some(name) = without_node(pod, node) {
         return Owner { name, kind: Kind::StaticPod };
     }
@@ -125,7 +127,7 @@ fn is_ordinal(text: &str) -> bool {
 
 impl Kind {
     /// As people say it.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::StaticPod => "static pod",
             Self::Deployment => "Deployment",

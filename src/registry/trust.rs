@@ -1,0 +1,212 @@
+//! Whom a TLS connection is made with, and what was seen of those who were refused.
+
+use super::certificate::Certificate;
+use super::fault::{Fault, Kind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+/// The authorities that are trusted.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    store: RootCertStore,
+}
+
+/// Why a file adds no authority.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRoots {
+    /// The system does not give it.
+    #[error("cannot read {}", .0.display())]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// There is none in it.
+    #[error("{} has no certificate of an authority in it (PEM is read)", .0.display())]
+    Empty(PathBuf),
+}
+
+/// Asks another one, and remembers what was shown.
+#[derive(Debug)]
+struct Recorder {
+    inner: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+    seen: Seen,
+}
+
+/// The certificates that were shown on one connection, the server's own first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen(Arc<Mutex<Vec<Certificate>>>);
+
+/// More of a chain nobody reads.
+const CHAIN: usize = 8;
+/// A bundle of all authorities there are has half a megabyte.
+const BUNDLE: u64 = 16 << 20;
+
+// === impl Roots ===
+
+impl Roots {
+    /// Nobody.
+    pub fn none() -> Self {
+        Self { store: RootCertStore::empty() }
+    }
+
+    /// Those of this machine, or of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set.
+    pub fn of_system() -> Self {
+        let mut roots = Self::none();
+        // What can't be read there trusts nobody, and that is told where it matters.
+        roots.store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots
+    }
+
+    /// Trusts those in a file of PEM, too.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read, or there are none in it.
+    pub fn add(&mut self, path: &Path) -> Result<(), NoRoots> {
+        use std::io::Read;
+        let mut text = Vec::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(BUNDLE).read_to_end(&mut text));
+        read.map_err(|error| NoRoots::Unreadable(path.to_owned(), error))?;
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text).flatten().collect();
+        match self.store.add_parsable_certificates(certificates) {
+            (0, _) => Err(NoRoots::Empty(path.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.store.is_empty()
+    }
+}
+
+impl Default for Roots {
+    /// Those of this machine.
+    fn default() -> Self {
+        Self::of_system()
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    pub(super) fn all(&self) -> Vec<Certificate> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why no connection came to be, in the words of those who have to mend it.
+    pub(super) fn fault(&self, host: &str, error: &std::io::Error) -> Fault {
+        let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        #[expect(clippy::wildcard_enum_match_arm, reason = "what has no words of its own is told in rustls's")]
+        let (kind, detail) = match rustls {
+            Some(Error::InvalidCertificate(error)) => match error {
+                CertificateError::UnknownIssuer => (Kind::UnknownAuthority, String::new()),
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => (Kind::Expired, now()),
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    (Kind::NotYetValid, now())
+                }
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    let names = self.all().first().map(|first| first.names.join(", ")).unwrap_or_default();
+                    (Kind::WrongName, format!("it is for {}", if names.is_empty() { "no host" } else { &names }))
+                }
+                other => (Kind::Tls, format!("x509: {other}")),
+            },
+            Some(Error::InvalidMessage(_)) => (Kind::Tls, "what answers speaks no TLS".to_owned()),
+            Some(other) => (Kind::Tls, other.to_string()),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                (Kind::Tls, "it hung up during the handshake".to_owned())
+            }
+            None => (super::dial::kind(error), String::new()),
+        };
+        let certificate = matches!(rustls, Some(Error::InvalidCertificate(_))).then(|| self.all().into_iter().next());
+        Fault { certificate: certificate.flatten().map(Box::new), ..Fault::new(kind, host, detail) }
+    }
+}
+
+/// Whether what answered speaks no TLS at all.
+pub(super) fn is_plain(error: &std::io::Error) -> bool {
+    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(rustls, Some(Error::InvalidMessage(_)))
+}
+
+fn now() -> String {
+    format!("the clock here says {}", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"))
+}
+
+/// What a connection is made by, and where the certificates are that it shows.
+///
+/// One for each: a session that is resumed shows none.
+pub(super) fn config(roots: &Roots) -> Result<(ClientConfig, Seen), Error> {
+    let provider = Arc::new(ring::default_provider());
+    let inner = if roots.is_empty() {
+        None
+    } else {
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots.store.clone()), Arc::clone(&provider));
+        Some(builder.build().map_err(|error| Error::General(error.to_string()))?)
+    };
+    let seen = Seen::default();
+    let recorder = Recorder { inner, provider: Arc::clone(&provider), seen: seen.clone() };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(recorder))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((config, seen))
+}
+
+// === impl Recorder ===
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let shown = std::iter::once(end_entity).chain(intermediates).take(CHAIN);
+        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            shown.filter_map(|der| Certificate::read(der)).collect();
+        match &self.inner {
+            Some(inner) => inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+            None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        tokio_rustls::rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        tokio_rustls::rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
