@@ -4,7 +4,8 @@ use crate::node::Kind;
 
 /// What to do about it that `runtime`, on a node of that kind, says `message` of a pull from `registry`.
 pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &str) -> String {
-    let message = message.to_ascii_lowercase();
+    // Its port may look like a status.
+    let message = message.to_ascii_lowercase().replace(&registry.to_ascii_lowercase(), "");
     let has = |words: &[&str]| words.iter().any(|word| is_in(&message, word));
     if has(&["x509", "certificate", "tls: "]) {
         let place = match (kind, runtime) {
@@ -69,8 +70,13 @@ pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, u
             }
             _ => "Environment=HTTPS_PROXY= in /etc/systemd/system/containerd.service.d/http-proxy.conf".to_owned(),
         };
+        let who = if has(&["connection refused"]) {
+            format!("see that {registry} runs and listens; ")
+        } else {
+            String::new()
+        };
         return format!(
-            "the runtime does not reach {registry}: if that takes a proxy, it is the runtime that has to know it: {place}"
+            "the runtime does not reach {registry}: {who}if that takes a proxy, it is the runtime that has to know it: {place}"
         );
     }
     format!("what the runtime says to `crictl pull` is the same without repoint: it is between it and {registry}")

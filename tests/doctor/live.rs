@@ -1,1 +1,327 @@
-//! On a node that runs.
+//! On a node that runs: a real containerd with a real registry, a real repoint in front of it, and their files in the place of the
+//! machine's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+use tonic::Code;
+
+use super::Said;
+use crate::support::kubelet::Kubelet;
+use crate::support::repoint::{Output, Repoint, program};
+use crate::support::standin::{Answer, Standin};
+use crate::support::unit::{SERVICE, SOCKET};
+use crate::support::world::{Image, Refusal, Witness, World};
+
+const VERSION: &str = "/runtime.v1.RuntimeService/Version";
+const LIST: &str = "/runtime.v1.ImageService/ListImages";
+const PULL: &str = "/runtime.v1.ImageService/PullImage";
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Both have nothing to say against the node.
+const PROGRAMS: [(&str, &str); 2] = [("systemctl", "echo NeedDaemonReload=no"), ("timedatectl", "echo yes")];
+
+/// Files that a program sees in the place of the machine's.
+struct Node {
+    root: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Node {
+    /// One below `directory`, whose runtime listens there, with repoint's units, a kubelet that is pointed to it, and a rule.
+    fn make(directory: &Path, runtime: &Path) -> Self {
+        let node = Self { root: directory.join("node"), runtime: runtime.to_owned() };
+        for directory in ["etc", "run/repoint", "var/lib", "var/log/repoint", "bin"] {
+            fs::create_dir_all(node.root.join(directory)).unwrap();
+        }
+        for (name, script) in PROGRAMS {
+            node.put(&format!("/bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
+            let path = node.root.join("bin").join(name);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let listen = node.listen();
+        node.put("/etc/systemd/system/repoint.service", SERVICE);
+        node.put("/etc/systemd/system/repoint.socket", SOCKET);
+        node.put(
+            "/etc/systemd/system/repoint.socket.d/listen.conf",
+            &format!("[Socket]\nListenStream=\nListenStream={}\n", listen.display()),
+        );
+        node.kubelet(&listen);
+        node.put("/etc/crictl.yaml", &format!("image-endpoint: unix://{}\n", listen.display()));
+        node
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.root.join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Where repoint listens, which is one place from inside and from outside.
+    fn listen(&self) -> PathBuf {
+        Repoint::directory_in(&self.root.join("run")).join("repoint.sock")
+    }
+
+    /// Points the kubelet's image calls there.
+    fn kubelet(&self, image: &Path) {
+        let text = format!(
+            "[Service]\nExecStart=/usr/bin/kubelet --container-runtime-endpoint=unix://{} \\\n  --image-service-endpoint=unix://{}\n",
+            self.runtime.display(),
+            image.display()
+        );
+        self.put("/etc/systemd/system/kubelet.service", &text);
+    }
+
+    /// What repoint is told: this target in the place of the old registry, and more.
+    fn target(&self, target: &str, more: &str) -> String {
+        let text = format!(
+            "listen = \"unix://{}\"\nruntime = \"unix://{}\"\n{more}\n[[rules]]\nname = \"mirror\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [{target:?}]\n",
+            self.listen().display(),
+            self.runtime.display()
+        );
+        self.put("/etc/repoint/repoint.toml", &text);
+        text
+    }
+
+    /// Words before those of a program that is to see these files.
+    fn within(&self) -> Vec<String> {
+        let root = self.root.display();
+        let script = format!(
+            "mount --make-rprivate / && for d in etc run var/lib var/log; do mount --bind {root}/$d /$d || exit 9; done; exec \"$@\""
+        );
+        ["unshare", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned).into()
+    }
+
+    /// A repoint that goes by that configuration.
+    async fn repoint(&self, text: &str) -> Repoint {
+        let within = self.within();
+        let within: Vec<&str> = within.iter().map(String::as_str).collect();
+        // Where the admin socket is asked for is beside the other one.
+        Repoint::in_directory(&self.root.join("run")).within(&within).verbatim(text).start().await
+    }
+
+    async fn doctor(&self, words: &[&str]) -> (Output, Said) {
+        let within = self.within();
+        let mut command = Command::new(&within[0]);
+        command.args(&within[1..]).arg(program()).args(["doctor", "--json"]).args(words);
+        let path = format!("{}/bin:/usr/sbin:/usr/bin:/sbin:/bin", self.root.display());
+        command.env("PATH", path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let output = timeout(LIMIT, command.output()).await.expect("it ends").unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let output = Output { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        let said = Said::of(&output);
+        (output, said)
+    }
+}
+
+/// A node around a world.
+fn around(world: &World) -> Node {
+    let node = Node::make(world.path(), &world.containerd_socket());
+    let settings = fs::read_to_string(world.path().join("containerd.toml")).unwrap();
+    node.put("/etc/containerd/config.toml", &settings);
+    node
+}
+
+async fn ids(world: &World) -> Vec<String> {
+    let images = Kubelet::v1(&world.containerd_socket()).list_images(None).await.unwrap();
+    let mut ids: Vec<_> = images.into_iter().map(|image| image.id).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_well_is_well_and_is_left_as_it_was() {
+    let Some(world) = World::start().await else { return };
+    let node = around(&world);
+    let registry = world.registry().to_string();
+    world.serve_from(&registry, world.registry());
+    let text = node.target(&registry, "");
+    let repoint = node.repoint(&text).await;
+    Kubelet::v1(&repoint.socket()).version().await.unwrap();
+    let before = ids(&world).await;
+    let (output, said) = node.doctor(&[]).await;
+    said.comes_to(&output, "note");
+    let pulled = said.has("targets.pull", "ok", "it is removed again", "");
+    assert_eq!(pulled["about"], format!("{registry}/pause:3.9"));
+    assert!(pulled["duration_ms"].is_u64(), "{pulled}");
+    assert_eq!(ids(&world).await, before, "what was pulled to try is gone");
+    for (id, found) in [
+        ("runtime.reachable", "containerd "),
+        ("runtime.api", "v1"),
+        ("kubelet.endpoint", "repoint.sock (a flag, /etc/systemd/system/kubelet.service:2)"),
+        ("kubelet.calls", "the last call came at"),
+        ("crictl.endpoint", "repoint"),
+        ("images.sandbox", "registry.k8s.io/pause:3.9"),
+        ("service.running", "process"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("service.configuration", "rules are in force"),
+        ("audit.writable", "/var/log/repoint/audit.jsonl"),
+        ("audit.whole", "no record is missing"),
+        ("node.clock", "kept"),
+    ] {
+        said.has(id, "ok", found, "");
+    }
+    let socket = said.all("service.units")[1];
+    assert!(
+        socket["found"].as_str().unwrap().contains("with /etc/systemd/system/repoint.socket.d/listen.conf"),
+        "{socket}"
+    );
+    // What was there before stays.
+    Kubelet::v1(&world.containerd_socket()).pull(&format!("{registry}/pause:3.9")).await.unwrap();
+    let before = ids(&world).await;
+    let (_, said) = node.doctor(&["--pull", "k8s.gcr.io/pause:3.9"]).await;
+    said.has("targets.pull", "ok", "it was there before", "");
+    assert_eq!(ids(&world).await, before);
+    // What was written since is not in force, and what is in force is not what is written.
+    node.target(&registry, "runtime_wait = \"9s\"");
+    let (output, said) = node.doctor(&["--skip-pull"]).await;
+    said.has("service.configuration", "warning", "is not what is in force", "systemctl reload repoint");
+    said.has("targets.pull", "skipped", "nothing is to be pulled", "");
+    said.comes_to(&output, "warning");
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_does_not_serve_is_named_with_what_to_mend() {
+    let Some(mut world) = World::start().await else { return };
+    let node = around(&world);
+    let here = world.registry().to_string();
+    world.serve_from(&here, world.registry());
+    let sealed = world.sealed_registry().await.host();
+    let guarded = world.guarded_registry("guarded.example").await;
+    guarded.push("pause:3.9", &Image::busybox()).await;
+    let witness = Witness::start(Refusal::TooManyRequests);
+    let busy = witness.address().to_string();
+    world.serve_from(&busy, witness.address());
+    let before = ids(&world).await;
+    for (target, found, remedy) in [
+        (
+            "127.0.0.1:1".to_owned(),
+            "connection refused",
+            "see that 127.0.0.1:1 runs and listens; if that takes a proxy, it is the runtime that has to know it: Environment=HTTPS_PROXY= in /etc/systemd/system/containerd.service.d/http-proxy.conf".to_owned(),
+        ),
+        (sealed.clone(), "x509", format!("`ca =` in /etc/containerd/certs.d/{sealed}/hosts.toml")),
+        (
+            guarded.host(),
+            "401",
+            "`credentials` of that target in /etc/repoint/repoint.toml".to_owned(),
+        ),
+        (format!("{here}/nothing"), "not found", format!("{here} does not have it: fill it")),
+        (busy.clone(), "429", format!("{busy} answers so many pulls a time")),
+    ] {
+        node.target(&target, "");
+        let (output, said) = node.doctor(&[]).await;
+        let check = said.has("targets.pull", "failure", found, &remedy);
+        assert_eq!(check["about"], format!("{target}/pause:3.9"));
+        said.comes_to(&output, "failure");
+        assert_eq!(ids(&world).await, before);
+    }
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_image_of_the_old_registry_is_named_with_its_line() {
+    let Some(world) = World::start_with_sandbox_image("k8s.gcr.io/pause:3.9").await else { return };
+    let node = around(&world);
+    let registry = world.registry().to_string();
+    world.serve_from(&registry, world.registry());
+    node.target(&registry, "");
+    let settings = fs::read_to_string(world.path().join("containerd.toml")).unwrap();
+    let line = settings.lines().position(|line| line.starts_with("sandbox_image")).unwrap() + 1;
+    let place = format!("/etc/containerd/config.toml:{line}");
+    let remedy = format!("in {place} (`sandbox_image, or sandbox`) to {registry}/pause:3.9");
+    let (_, said) = node.doctor(&["--skip-pull"]).await;
+    let check = said.has("images.sandbox", "warning", "repoint sees to it", &remedy);
+    assert_eq!(check["places"], serde_json::json!([place]));
+    // The runtime says it, and no file does that is known.
+    fs::remove_file(node.root.join("etc/containerd/config.toml")).unwrap();
+    node.doctor(&["--skip-pull"]).await.1.has("images.sandbox", "warning", "k8s.gcr.io/pause:3.9", "no file says so");
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_lead_elsewhere_are_named() {
+    let Some(world) = World::start().await else { return };
+    let mut node = around(&world);
+    let registry = world.registry().to_string();
+    world.serve_from(&registry, world.registry());
+    let text = node.target(&registry, "");
+    let repoint = node.repoint(&text).await;
+    // The kubelet asks the runtime itself.
+    node.kubelet(&world.containerd_socket());
+    let (output, said) = node.doctor(&["--skip-pull"]).await;
+    let socket = world.containerd_socket().display().to_string();
+    said.has("kubelet.endpoint", "failure", &format!("unix://{socket} (a flag, "), "repoint install");
+    said.has("kubelet.calls", "note", "no call came", "");
+    said.comes_to(&output, "failure");
+    repoint.stop().await;
+    said.has("service.running", "ok", "", "");
+    node.kubelet(&node.listen());
+    // repoint asks where no runtime is, and does not run.
+    node.runtime = world.path().join("nobody.sock");
+    node.target(&registry, "");
+    let (_, said) = node.doctor(&[]).await;
+    said.has("runtime.reachable", "failure", "no connection", "nobody.sock; another socket is named by `runtime`");
+    said.has("targets.pull", "skipped", "does not answer", "");
+    said.has("service.running", "failure", "does not answer", "systemctl enable --now repoint.service");
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_log_that_is_not_written_is_named_by_its_file_and_by_the_service() {
+    let Some(world) = World::start().await else { return };
+    let node = around(&world);
+    let registry = world.registry().to_string();
+    world.serve_from(&registry, world.registry());
+    fs::create_dir(node.root.join("var/log/repoint/audit.jsonl")).unwrap();
+    let text = node.target(&registry, "");
+    let repoint = node.repoint(&text).await;
+    Kubelet::v1(&repoint.socket()).pull("k8s.gcr.io/pause:3.9").await.unwrap();
+    let (output, said) = node.doctor(&["--skip-pull"]).await;
+    let file = "/var/log/repoint/audit.jsonl";
+    said.has("audit.writable", "failure", &format!("{file} is not a file"), &format!("move {file} away"));
+    said.has("audit.whole", "failure", "audit records are missing", "journalctl -u repoint");
+    said.comes_to(&output, "failure");
+    drop(repoint);
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_hangs_or_says_terrible_things_is_a_finding_and_no_wait() {
+    if let Err(missing) = World::available() {
+        return missing.skip("no namespaces");
+    }
+    let directory = tempfile::Builder::new().prefix("rp-").tempdir().unwrap();
+    let runtime = directory.path().join("c.sock");
+    let standin = Standin::start(&runtime);
+    let node = Node::make(directory.path(), &runtime);
+    node.target("m.example", "");
+    let name = "con\u{1b}[2Jtain\u{202e}erd".to_owned() + &"x".repeat(1 << 20);
+    let version = repoint::cri::v1::VersionResponse { runtime_name: name, ..Default::default() };
+    standin.answers(VERSION, move |_| Answer::message(&version));
+    let terrible = format!("\u{1b}]0;owned\u{7} x509 {}", "y".repeat(2_000));
+    standin.answers(PULL, move |_| {
+        Answer::refusal(Code::Unknown, &terrible.replace(|one: char| one.is_control(), "\u{9b}"))
+    });
+    let huge =
+        repoint::cri::v1::Image { repo_tags: vec!["k8s.gcr.io/x".repeat(2 << 20)], pinned: true, ..Default::default() };
+    let huge = repoint::cri::v1::ListImagesResponse { images: vec![huge] };
+    standin.answers(LIST, move |_| Answer::message(&huge));
+    let (output, said) = node.doctor(&[]).await;
+    said.has("runtime.reachable", "ok", "con\\u{1b}[2Jtain\\u{202e}erdxxx", "");
+    said.has("targets.pull", "failure", "x509", "m.example");
+    said.has("images.pinned", "warning", "does not list its images", "");
+    let text: String = output.stdout.chars().filter(|one| one.is_control() && *one != '\n').collect();
+    assert!(text.is_empty() && output.stdout.len() < 60_000, "{}", output.stdout);
+    standin.answers(VERSION, |_| Answer::silence());
+    let (_, said) = node.doctor(&[]).await;
+    said.has("runtime.reachable", "failure", "timed out after", "");
+    let untouched = |call: &Value| call["verdict"] == "skipped";
+    assert!(said.all("targets.pull").into_iter().all(untouched));
+}

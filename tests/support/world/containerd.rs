@@ -57,19 +57,24 @@ config_path = {hosts:?}
 
 /// From now on this host's images are pulled from the registry there.
 pub fn serve(directory: &Path, host: &str, registry: SocketAddr) {
-    write_host(directory, host, &registry.to_string());
+    write_host(directory, host, &format!("http://{registry}"));
+}
+
+/// The same by TLS.
+pub fn serve_sealed(directory: &Path, host: &str, registry: SocketAddr) {
+    write_host(directory, host, &format!("https://{registry}"));
 }
 
 /// From now on nothing can be pulled from this host; `_default` is every host not named.
 pub fn cut_off(directory: &Path, host: &str) {
-    write_host(directory, host, NOBODY);
+    write_host(directory, host, &format!("http://{NOBODY}"));
 }
 
-fn write_host(directory: &Path, host: &str, address: &str) {
+fn write_host(directory: &Path, host: &str, url: &str) {
     let directory = directory.join("hosts").join(host);
     fs::create_dir_all(&directory).expect("a directory for the host");
     // containerd reads it anew for every pull. The table is empty but needed: without one, 1.6 takes
     // no notice of the server and asks the real host.
-    let toml = format!("server = \"http://{address}\"\n[host.\"http://{address}\"]\n");
+    let toml = format!("server = {url:?}\n[host.{url:?}]\n");
     fs::write(directory.join("hosts.toml"), toml).expect("the file that maps the host");
 }

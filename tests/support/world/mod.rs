@@ -134,6 +134,14 @@ impl World {
         registry
     }
 
+    /// A registry that the runtime finds under its address alone, which speaks TLS, and whose certificate nobody has signed.
+    pub async fn sealed_registry(&mut self) -> Registry {
+        let at = self.path().to_owned();
+        let registry = Registry::start(&mut self.enclosure, &at, "sealed.example", Door::Sealed).await;
+        containerd::serve_sealed(&at, &registry.host(), registry.address);
+        registry
+    }
+
     /// Takes this host away from the runtime.
     pub fn cut_off(&self, host: &str) {
         containerd::cut_off(self.path(), host);

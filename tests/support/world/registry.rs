@@ -35,6 +35,8 @@ pub enum Door {
     Open,
     /// Those who have [`LOGIN`].
     Guarded,
+    /// Those who speak TLS and trust a certificate that nobody has signed.
+    Sealed,
 }
 
 // === impl Registry ===
@@ -49,16 +51,24 @@ impl Registry {
         if let Door::Guarded = door {
             fs::write(at("htpasswd"), HTPASSWD).expect("the one who may come in");
         }
+        if let Door::Sealed = door {
+            let seal = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+            fs::write(at("crt"), seal.cert.pem()).expect("the certificate");
+            fs::write(at("key"), seal.signing_key.serialize_pem()).expect("its key");
+        }
         if let Err(error) = enclosure.order(Order::Registry(name)).await {
             panic!("no registry {name}: {error}");
         }
         let login = match door {
-            Door::Open => None,
+            Door::Open | Door::Sealed => None,
             Door::Guarded => Some(LOGIN),
         };
         wait_for(name, &at("log"), async || {
             let registry = Self { address: address_in(&fs::read_to_string(at("log")).ok()?)?, login };
-            registry.answers().await.then_some(registry)
+            // Who speaks TLS says so to those who do not.
+            let expected = if let Door::Sealed = door { 400 } else { 200 };
+            let answer = registry.request("GET", "/v2/", None).await.ok()?;
+            (answer.status == expected).then_some(registry)
         })
         .await
     }
@@ -67,11 +77,6 @@ impl Registry {
     /// name led it there.
     pub fn host(&self) -> String {
         self.address.to_string()
-    }
-
-    /// Whether it answers by now.
-    pub async fn answers(&self) -> bool {
-        self.request("GET", "/v2/", None).await.is_ok_and(|answer| answer.status == 200)
     }
 
     /// Takes a `name:tag` without a host and returns the digest that it has from now on.
@@ -138,8 +143,15 @@ impl Answer {
 /// Port 0: the registry picks one that is free and says so in its log, so that none is picked twice.
 fn settings(directory: &Path, name: &str, door: Door) -> String {
     let store = directory.join("data").join(name);
+    let tls = match door {
+        Door::Open | Door::Guarded => String::new(),
+        Door::Sealed => {
+            let [certificate, key] = ["crt", "key"].map(|end| directory.join(format!("{name}.{end}")));
+            format!(", tls: {{ certificate: {certificate:?}, key: {key:?} }}")
+        }
+    };
     let auth = match door {
-        Door::Open => String::new(),
+        Door::Open | Door::Sealed => String::new(),
         Door::Guarded => {
             let logins = directory.join(format!("{name}.htpasswd"));
             format!("auth: {{ htpasswd: {{ realm: {name:?}, path: {logins:?} }} }}\n")
@@ -148,7 +160,7 @@ fn settings(directory: &Path, name: &str, door: Door) -> String {
     format!(
         "version: 0.1\n\
          storage: {{ filesystem: {{ rootdirectory: {store:?} }} }}\n\
-         http: {{ addr: '127.0.0.1:0', relativeurls: true, secret: world }}\n\
+         http: {{ addr: '127.0.0.1:0', relativeurls: true, secret: world{tls} }}\n\
          {auth}"
     )
 }
@@ -157,6 +169,6 @@ fn settings(directory: &Path, name: &str, door: Door) -> String {
 fn address_in(log: &str) -> Option<SocketAddr> {
     let (_, after) = log.split_once("listening on ")?;
     // The end of the address has to be there too: the line may be half written.
-    let (address, _) = after.split_once('"')?;
+    let (address, _) = after.split_once(['"', ','])?;
     address.parse().ok()
 }

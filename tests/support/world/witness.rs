@@ -46,6 +46,8 @@ pub enum Refusal {
     Unauthorized,
     /// 404.
     NotFound,
+    /// 429.
+    TooManyRequests,
     /// 503.
     Unavailable,
     /// Takes the request and never says a word.
@@ -165,6 +167,7 @@ impl Shared {
         let status = match refusal {
             Refusal::Unauthorized => StatusCode::UNAUTHORIZED,
             Refusal::NotFound => StatusCode::NOT_FOUND,
+            Refusal::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Silence => pending().await,
         };
