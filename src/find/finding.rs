@@ -138,6 +138,32 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// Counts another place of the same image: what is not the same of both is not said any more.
+    pub fn merge(&mut self, other: &Self) {
+        fn keep<T: PartialEq>(one: &mut Option<T>, other: &Option<T>) {
+            if one != other {
+                *one = None;
+            }
+        }
+        self.count = self.count.saturating_add(other.count);
+        if self.file != other.file
+            || self.line != other.line
+            || self.column != other.column
+            || self.place != other.place
+        {
+            self.place = format!("{} places", self.count);
+            self.line = None;
+            self.column = None;
+        }
+        keep(&mut self.file, &other.file);
+        keep(&mut self.namespace, &other.namespace);
+        keep(&mut self.owner, &other.owner);
+        keep(&mut self.container, &other.container);
+        keep(&mut self.digest, &other.digest);
+    }
+}
+
 /// What to do about it, for a person.
 fn fix(mention: &Mention, verdict: &Verdict, alternatives: &[Verdict]) -> String {
     let Some(substitute) = &verdict.substitute else {

@@ -3,9 +3,14 @@
 //! Whoever looks somewhere returns [`Mention`]s, of whatever image: [`node`] on a node. What the rules say of it makes a
 //! [`Finding`] of a mention, or nothing ([`finding`]); that is decided in one place, as a pull is.
 
+pub mod document;
+pub mod edit;
+pub mod file;
 pub mod finding;
 pub mod node;
 pub mod owner;
+pub mod text;
+pub mod yaml;
 
 use serde::Serialize;
 use std::ops::Range;
@@ -154,6 +159,11 @@ impl Mention {
             remedy: None,
             parts: Vec::new(),
         }
+    }
+
+    /// The first byte of the text that says it.
+    pub fn start(&self) -> Option<usize> {
+        self.parts.iter().find_map(|part| part.at.as_ref().map(|at| at.start))
     }
 }
 

@@ -79,6 +79,11 @@ pub fn owner<'a>(pod: &'a str, node: &str) -> Owner<'a> {
     Owner { name: pod, kind: Kind::Pod }
 }
 
+/// The `CronJob` that made a Job of this name, if it is called as such.
+pub fn cron_job(job: &str) -> Option<&str> {
+    split(job).filter(|(_, due)| is_due(due)).map(|(name, _)| name)
+}
+
 /// Who made it, by the pod's name without its random part.
 fn made_by(base: &str) -> Owner<'_> {
     match split(base) {

@@ -1,14 +1,47 @@
 //! `repoint scan`: what names an image that a rule is about; on a node, in files, in what the API server has.
 
 mod layout;
+mod mend;
+mod tally;
 
-use super::{Failure, print};
+use super::progress::Bar;
+use super::{Failure, note, print, site};
 use crate::args::{Layout, Scan as Options, Serve};
-use crate::config;
+use crate::config::{self, Settings};
 use crate::exit::Exit;
-use crate::find::{self, Finding, Found};
-use crate::output;
+use crate::find::file::{self, Input};
+use crate::find::{self, Finding, Mention, Unread};
+use crate::output::{self, counted};
 use layout::Scan;
+use mend::Mended;
+use std::io;
+use std::path::{Path, PathBuf};
+use tally::Tally;
+
+/// Why it was not done as asked.
+#[derive(Debug, thiserror::Error)]
+enum Undone {
+    #[error("--fix and --diff are about files: name some, or the directory that they are in")]
+    NoFiles,
+    #[error("{} could not be read", counted(*.0, "place"))]
+    Incomplete(u64),
+}
+
+/// Stands for standard input among the targets.
+const STDIN: &str = "-";
+/// Stands for this node.
+const NODE: &str = "node";
+
+/// What has been looked at so far.
+struct Look<'a> {
+    options: &'a Options,
+    settings: &'a Settings,
+    tally: Tally,
+    unread: Vec<Unread>,
+    files: u64,
+    patch: String,
+    remarks: Vec<String>,
+}
 
 /// Looks, and says what it found.
 ///
@@ -16,17 +49,130 @@ use layout::Scan;
 ///
 /// When something can't be read or written, or the configuration is wrong.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
+    let is = |name: &'static str| move |target: &&PathBuf| target.as_os_str() == name;
+    let has_stdin = options.targets.iter().any(|target| is(STDIN)(&target));
+    let has_node = options.targets.is_empty() || options.targets.iter().any(|target| is(NODE)(&target));
+    if (options.fix || options.diff) && (has_stdin || has_node) {
+        return Err(Failure::new(Exit::Usage, Undone::NoFiles));
+    }
     let source = config::load(options.config.as_deref());
     let settings =
         config::settings(&Serve::default(), &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
-    let found: Found = find::node::look().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let findings = found.mentions.iter().filter_map(|mention| Finding::of(mention, &settings.rules));
-    let scan = Scan { findings: findings.collect(), unread: found.unread, files: found.files };
-    print(&match options.format {
-        Layout::Table => scan.text(output::width()),
-        Layout::Json => scan.json(),
-        Layout::Csv => scan.csv(),
-        Layout::Markdown => scan.markdown(),
-    })?;
-    Ok(if scan.findings.is_empty() { Exit::Done } else { Exit::Findings })
+    let mut look = Look::new(options, &settings);
+    let bar = Bar::new("{spinner} {pos} files");
+    if has_node {
+        let found = find::node::look().map_err(|error| Failure::new(Exit::Failed, error))?;
+        look.files = look.files.saturating_add(found.files);
+        look.unread.extend(found.unread);
+        look.count(&found.mentions);
+    }
+    if has_stdin {
+        look.take(Input::stdin(&mut io::stdin().lock()));
+    }
+    let paths = options.targets.iter().filter(|target| !is(STDIN)(target) && !is(NODE)(target));
+    let paths: Vec<PathBuf> = paths.cloned().collect();
+    file::walk(&paths, &mut |input| {
+        look.take(input);
+        bar.show(look.files, 0);
+    });
+    bar.end();
+    look.tell()
+}
+
+// === impl Look ===
+
+impl<'a> Look<'a> {
+    fn new(options: &'a Options, settings: &'a Settings) -> Self {
+        Self {
+            options,
+            settings,
+            tally: Tally::default(),
+            unread: Vec::new(),
+            files: 0,
+            patch: String::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Looks through a file.
+    fn take(&mut self, input: Result<Input, Unread>) {
+        let input = match input {
+            Ok(input) => input,
+            Err(unread) => return self.unread.push(unread),
+        };
+        self.files = self.files.saturating_add(1);
+        let (mentions, unread) = input.document(self.options.namespace.as_deref()).read();
+        self.unread.extend(unread);
+        if self.options.fix || self.options.diff {
+            self.mend(&input, &mentions);
+        } else {
+            self.count(&mentions);
+        }
+    }
+
+    fn count(&mut self, mentions: &[Mention]) {
+        let findings = mentions.iter().filter_map(|mention| Finding::of(mention, &self.settings.rules));
+        for finding in findings {
+            self.tally.add(finding);
+        }
+    }
+
+    /// Shows, or does, what there is to be changed in a file; and counts what is left.
+    fn mend(&mut self, input: &Input, mentions: &[Mention]) {
+        let namespace = self.options.namespace.as_deref();
+        let mended = Mended::of(input, mentions, namespace, &self.settings.rules);
+        let mended = match mended {
+            Ok(Some(mended)) => mended,
+            Ok(None) => return self.count(mentions),
+            Err(fault) => {
+                self.remarks.push(format!("{}: {fault}", input.name));
+                return self.count(mentions);
+            }
+        };
+        if self.options.diff {
+            self.patch.push_str(&mended.patch(input));
+        }
+        if !self.options.fix {
+            return self.count(mentions);
+        }
+        let path = input.path.as_deref().unwrap_or_else(|| Path::new(STDIN));
+        match crate::whole::exchange(path, input.text.as_bytes(), mended.text.as_bytes()) {
+            Ok(()) => {
+                let count = u64::try_from(mended.count).unwrap_or(u64::MAX);
+                self.remarks.push(format!("{}: {} changed", input.name, counted(count, "reference")));
+                self.count(&mended.mentions);
+            }
+            Err(kept) => {
+                self.remarks.push(format!("{} is left as it is: {}", input.name, crate::error::Chain(&kept)));
+                self.count(mentions);
+            }
+        }
+    }
+
+    /// Says all of it.
+    fn tell(self) -> Result<Exit, Failure> {
+        note(self.remarks);
+        note(self.unread.iter().map(|unread| format!("{}: {}", unread.place, unread.why)));
+        let findings = if self.options.count { self.tally.counted() } else { self.tally.listed() };
+        let missing = self.unread.iter().filter(|unread| !unread.searched).count();
+        let scan = Scan { findings, unread: self.unread, files: self.files };
+        if self.options.diff {
+            site::show(&self.patch)?;
+        } else {
+            print(&match self.options.format {
+                Layout::Table => scan.text(output::width()),
+                Layout::Json => scan.json(),
+                Layout::Csv => scan.csv(),
+                Layout::Markdown => scan.markdown(),
+            })?;
+        }
+        match (scan.findings.is_empty(), missing) {
+            (false, _) => Ok(Exit::Findings),
+            (true, 0) => Ok(Exit::Done),
+            (true, missing) => {
+                let missing = u64::try_from(missing).unwrap_or(u64::MAX);
+                Err(Failure::new(Exit::Failed, Undone::Incomplete(missing)))
+            }
+        }
+    }
 }

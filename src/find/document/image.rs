@@ -1,0 +1,120 @@
+//! An image whose name is in pieces, as charts and kustomizations have it.
+
+use super::super::yaml::{self, Id, Tree};
+use super::super::{Extent, Part};
+use crate::reference::Reference;
+
+/// A name in pieces, and the nodes that say it.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub(super) parts: Vec<Part>,
+    pub(super) extent: Extent,
+    /// All of the keys that were looked at.
+    pub(super) keys: Vec<String>,
+}
+
+/// What the keys of a split name end in; what is in front of it they have in common. Where there is no registry, only the
+/// first two are the name's.
+const NAMES: [&str; 4] = ["repository", "repo", "image", "name"];
+
+/// The piece that a node is.
+pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
+    let node = tree.node(id)?;
+    Some(Part { at: yaml::content(text, node), says: tree.scalar(id)?.trim().to_owned() })
+}
+
+/// The names in pieces that a mapping has: `registry`, `repository`, `tag` and `digest`, or `imageRepository` and `imageTag`,
+/// and whatever else may be in front of these words.
+pub(super) fn splits(text: &str, tree: &Tree<'_>, id: Id, global: Option<&Part>) -> Vec<Split> {
+    let mut keys: Vec<&str> = tree.entries(id).iter().filter_map(|(key, _)| tree.scalar(*key)).collect();
+    if keys.contains(&"<<") {
+        keys.extend(["repository", "registry"]);
+    }
+    let mut found: Vec<Split> = Vec::new();
+    for (name, key) in NAMES.iter().flat_map(|name| keys.iter().map(move |key| (name, key))) {
+        let split = before(key, name).and_then(|before| split(text, tree, id, before, key, global));
+        // Of two that have a registry in common, one is a part of the other, or is a name for people.
+        let is_told = |split: &Split| split.keys.iter().any(|key| found.iter().any(|other| other.keys.contains(key)));
+        found.extend(split.filter(|split| !is_told(split)));
+    }
+    found
+}
+
+fn split(text: &str, tree: &Tree<'_>, id: Id, before: &str, key: &str, global: Option<&Part>) -> Option<Split> {
+    let named = |end: &str| {
+        let key = if before.is_empty() { end.to_owned() } else { joined(before, end) };
+        let part = tree.get(id, &key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty());
+        (key, part)
+    };
+    let name = tree.get(id, key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty())?;
+    let (registry_key, registry) = named("registry");
+    let (tag_key, tag) = named("tag");
+    let (digest_key, digest) = named("digest");
+    let is_repository = key.to_ascii_lowercase().ends_with("repository") || key.ends_with("repo");
+    // `image` or `name` alone is no name in pieces.
+    if !is_repository && (registry.is_none() || name.says.contains([':', '@'])) {
+        return None;
+    }
+    let has_tag_key = tree.get(id, &tag_key).is_some() || tree.get(id, &digest_key).is_some();
+    let own = Reference::parse(&name.says).ok().filter(|reference| reference.suffix().is_empty())?;
+    if registry.is_none() && own.is_short() && (!has_tag_key || name.says.contains('.')) {
+        return None;
+    }
+    let global = global.filter(|_| registry.is_some() || own.is_short());
+    let implied = |says: &str| Part { at: None, says: says.to_owned() };
+    let mut parts = Vec::new();
+    if let Some(registry) = global.cloned().or(registry) {
+        let ends = registry.says.ends_with('/');
+        parts.push(registry);
+        parts.extend((!ends).then(|| implied("/")));
+    }
+    parts.push(name);
+    let extent = if tag.is_none() && digest.is_none() { Extent::Tagless } else { Extent::Whole };
+    if let Some(tag) = tag {
+        parts.push(implied(":"));
+        parts.push(tag);
+    }
+    if let Some(digest) = digest {
+        parts.push(implied("@"));
+        // Some charts have it with the algorithm, some without.
+        parts.extend((!digest.says.contains(':')).then(|| implied("sha256:")));
+        parts.push(digest);
+    }
+    Some(Split { parts, extent, keys: vec![key.to_owned(), registry_key, tag_key, digest_key] })
+}
+
+/// What is in front of the word that a key ends in: of `imageRepository` it is `image`.
+fn before<'a>(key: &'a str, word: &str) -> Option<&'a str> {
+    let start = key.len().checked_sub(word.len())?;
+    let (before, end) = key.split_at_checked(start)?;
+    // A new word begins, or the key with it: `pause_image`, `pauseImage`, `image`.
+    let begins =
+        end.starts_with(|first: char| first.is_ascii_uppercase()) || before.is_empty() || before.ends_with(['_', '-']);
+    (end.eq_ignore_ascii_case(word) && begins).then_some(before)
+}
+
+/// A key of the same kind for another word.
+fn joined(before: &str, word: &str) -> String {
+    if before.ends_with(['_', '-']) {
+        return format!("{before}{word}");
+    }
+    let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+    format!("{before}{}{rest}", first.to_ascii_uppercase())
+}
+
+/// The entry of a kustomization's `images`: what takes the place of a name, or that which is given another tag.
+pub(super) fn kustomized(text: &str, tree: &Tree<'_>, id: Id) -> Option<Split> {
+    let piece = |key| tree.get(id, key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty());
+    let (tag, digest) = (piece("newTag"), piece("digest"));
+    let implied = |says: &str| Part { at: None, says: says.to_owned() };
+    let mut parts = vec![piece("newName").or_else(|| piece("name"))?];
+    // A digest goes instead of a tag.
+    let suffix = match (&tag, &digest) {
+        (_, Some(digest)) => vec![implied("@"), digest.clone()],
+        (Some(tag), None) => vec![implied(":"), tag.clone()],
+        (None, None) => Vec::new(),
+    };
+    let extent = if suffix.is_empty() { Extent::Tagless } else { Extent::Whole };
+    parts.extend(suffix);
+    Some(Split { parts, extent, keys: Vec::new() })
+}

@@ -1,0 +1,196 @@
+//! A text, read as what it is: what it names, each with its line.
+
+mod dockerfile;
+mod image;
+mod lines;
+mod object;
+mod walk;
+
+use super::text::{self, About, Comments};
+use super::yaml;
+use super::{Extent, Kind, Mention, Place, Unread, Whose};
+use lines::Lines;
+use object::Context;
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::path::Path;
+use walk::Walk;
+
+/// How a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// YAML or JSON; as a template's text where it is none.
+    Yaml(Kind),
+    /// A template of something.
+    Template,
+    /// A recipe of an image.
+    Dockerfile,
+    /// Something else that is configuration, or a script.
+    Text,
+}
+
+/// A text, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// The file, as people are told of it; `-` for standard input.
+    pub name: &'a str,
+    /// What it says.
+    pub text: &'a str,
+    /// How it is read.
+    pub form: Form,
+    /// The namespace of what says none.
+    pub namespace: Option<&'a str>,
+}
+
+/// Files that are read as text, by the end of their names. Prose and programs are not: what they name, nobody pulls by them.
+const TEXTS: [&str; 26] = [
+    "bash",
+    "bats",
+    "bzl",
+    "cfg",
+    "conf",
+    "cue",
+    "env",
+    "hcl",
+    "ini",
+    "jsonnet",
+    "ks",
+    "libsonnet",
+    "mk",
+    "nomad",
+    "properties",
+    "ps1",
+    "service",
+    "sh",
+    "star",
+    "systemd",
+    "tf",
+    "tfvars",
+    "toml",
+    "tilt",
+    "zsh",
+    "config",
+];
+
+/// Files that are templates of YAML.
+const TEMPLATES: [&str; 7] = ["gotmpl", "j2", "jinja", "jinja2", "template", "tmpl", "tpl"];
+
+// === impl Form ===
+
+impl Form {
+    /// That of a file, by its name; `None` where it is of no kind that is looked into unasked.
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+        let is_recipe = |word: &str| name == word || name.starts_with(&format!("{word}.")) || end == word;
+        if is_recipe("dockerfile") || is_recipe("containerfile") {
+            return Some(Self::Dockerfile);
+        }
+        match end {
+            _ if name == "kustomization" || name == "kustomization.yaml" || name == "kustomization.yml" => {
+                Some(Self::Yaml(Kind::Kustomize))
+            }
+            "yaml" | "yml" | "json" => {
+                Some(Self::Yaml(if name.contains("values") { Kind::Values } else { Kind::Manifest }))
+            }
+            _ if TEMPLATES.contains(&end) => Some(Self::Template),
+            _ if TEXTS.contains(&end) => Some(Self::Text),
+            _ if matches!(name.as_str(), "makefile" | "gnumakefile" | "tiltfile" | "jenkinsfile" | "vagrantfile") => {
+                Some(Self::Text)
+            }
+            _ => None,
+        }
+    }
+}
+
+// === impl Document ===
+
+impl Document<'_> {
+    /// What it names, by place; and why it could not be read as what it is, if so.
+    pub fn read(&self) -> (Vec<Mention>, Option<Unread>) {
+        let (mut mentions, unread) = match self.form {
+            Form::Yaml(kind) => self.yaml(kind),
+            Form::Template => (self.searched(0, Kind::Template, Comments::Hash), None),
+            Form::Dockerfile => (dockerfile::read(self.text), None),
+            Form::Text => (self.searched(0, Kind::Text, Comments::HashAndSlashes), None),
+        };
+        let mut lines = Lines::new(self.text);
+        without_shared(&mut mentions);
+        mentions.sort_by_key(Mention::start);
+        for mention in &mut mentions {
+            let place = mention.start().map(|at| lines.place(at));
+            mention.place = Place {
+                file: Some(self.name.to_owned()),
+                line: place.map(|(line, _)| line),
+                column: place.map(|(_, column)| column),
+                text: None,
+            };
+            if mention.kind == Kind::Object {
+                mention.place.text = Some(told(mention));
+            }
+        }
+        (mentions, unread)
+    }
+
+    fn yaml(&self, kind: Kind) -> (Vec<Mention>, Option<Unread>) {
+        let whose = self.namespace.map_or(Whose::Unknown, |name| Whose::Namespace(name.to_owned()));
+        let context = Context { whose, is_kustomization: kind == Kind::Kustomize, ..Context::default() };
+        let mut walk = Walk::new(self.text, kind);
+        let read = yaml::read(self.text, &mut |tree, root| walk.document(tree, root, &context));
+        let mut mentions = walk.mentions;
+        let Err(broken) = read else { return (mentions, None) };
+        let is_template = self.text.contains("{{");
+        let kind = if is_template { Kind::Template } else { kind };
+        mentions.extend(self.searched(broken.from, kind, Comments::Hash));
+        let unread = Unread {
+            place: format!("{}:{}", self.name, broken.line),
+            why: format!("this is not YAML: {}; searched as text", broken.what),
+            searched: true,
+        };
+        // A template is not meant to be YAML before it is rendered.
+        (mentions, (!is_template).then_some(unread))
+    }
+
+    /// What its text names from this byte on.
+    fn searched(&self, from: usize, kind: Kind, comments: Comments) -> Vec<Mention> {
+        let Some(rest) = self.text.get(from..) else { return Vec::new() };
+        let masked = text::mask(rest, comments);
+        let whose = self.namespace.map_or(Whose::Unknown, |name| Whose::Namespace(name.to_owned()));
+        let tokens = text::search(&masked, About::Nothing).into_iter().map(|token| token.shifted(from));
+        let mention = |token: text::Token| {
+            let part = token.part(self.text)?;
+            let image = part.says.clone();
+            let parts = vec![part];
+            Some(Mention {
+                extent: token.extent,
+                whose: whose.clone(),
+                parts,
+                ..Mention::new(image, kind, Place::default())
+            })
+        };
+        tokens.filter_map(mention).collect()
+    }
+}
+
+/// Takes out registries that are told of as a part of a name.
+fn without_shared(mentions: &mut Vec<Mention>) {
+    let several = mentions.iter().filter(|mention| mention.parts.len() > 1);
+    let shared: HashSet<usize> = several.filter_map(Mention::start).collect();
+    let is_shared = |mention: &Mention| mention.start().is_some_and(|start| shared.contains(&start));
+    mentions.retain(|mention| mention.extent != Extent::Prefix || mention.parts.len() > 1 || !is_shared(mention));
+}
+
+/// Where an object's image is, for a person: whoever reads of it has no file.
+fn told(mention: &Mention) -> String {
+    let mut told = match &mention.whose {
+        Whose::Namespace(namespace) => format!("{namespace} "),
+        Whose::Unknown | Whose::Nobody => String::new(),
+    };
+    if let Some(owner) = &mention.owner {
+        let _infallible = write!(told, "{} {}", owner.kind, owner.name);
+    }
+    if let Some(container) = &mention.container {
+        let _infallible = write!(told, ", container {container}");
+    }
+    told
+}

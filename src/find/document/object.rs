@@ -1,0 +1,92 @@
+//! What a Kubernetes object says of itself: what it is, where it lives, and what made it.
+
+use super::super::owner;
+use super::super::yaml::{Id, Tree};
+use super::super::{Owner, Whose};
+
+/// What goes for all that is within an object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Context {
+    /// Its namespace.
+    pub(super) whose: Whose,
+    /// What made it, or itself.
+    pub(super) owner: Option<Owner>,
+    /// Whether the API server had it.
+    pub(super) is_live: bool,
+    /// Whether it is kubeadm's, whose `imageRepository` is a place for all images.
+    pub(super) is_kubeadm: bool,
+    /// Whether it is a kustomization.
+    pub(super) is_kustomization: bool,
+}
+
+/// The groups of objects that speak of images and pull none: what they say is a rule of somebody's.
+const POLICIES: [&str; 8] = [
+    "admissionregistration.k8s.io",
+    "audit.gatekeeper.sh",
+    "constraints.gatekeeper.sh",
+    "kyverno.io",
+    "mutations.gatekeeper.sh",
+    "policies.kubewarden.io",
+    "policy.sigstore.dev",
+    "templates.gatekeeper.sh",
+];
+
+/// The annotation of a static pod's mirror.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// Whether a mapping is a Kubernetes object.
+pub(super) fn is_object(tree: &Tree<'_>, id: Id) -> bool {
+    tree.text(id, &["apiVersion"]).is_some() && tree.text(id, &["kind"]).is_some()
+}
+
+/// Whether an object is about images and has none.
+pub(super) fn is_policy(tree: &Tree<'_>, id: Id) -> bool {
+    let version = tree.text(id, &["apiVersion"]).unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    POLICIES.contains(&group) || group.ends_with(".kyverno.io")
+}
+
+// === impl Context ===
+
+impl Context {
+    /// That of an object; what it does not say itself is that of what it is in.
+    pub(super) fn of(tree: &Tree<'_>, id: Id, outer: &Self) -> Self {
+        let text = |path: &[&str]| tree.text(id, path).filter(|text| !text.is_empty());
+        let version = text(&["apiVersion"]).unwrap_or_default();
+        let kind = text(&["kind"]).unwrap_or_default();
+        let is_kubeadm = version.starts_with("kubeadm.k8s.io/");
+        let namespace = text(&["metadata", "namespace"]).map(|name| Whose::Namespace(name.to_owned()));
+        let name = text(&["metadata", "name"]).or_else(|| text(&["metadata", "generateName"]));
+        let own = name.map(|name| Owner { kind: kind.to_owned(), name: name.to_owned() });
+        Self {
+            whose: if is_kubeadm { Whose::Nobody } else { namespace.unwrap_or_else(|| outer.whose.clone()) },
+            owner: controller(tree, id).or(own).or_else(|| outer.owner.clone()),
+            is_live: outer.is_live || text(&["metadata", "uid"]).is_some(),
+            is_kubeadm,
+            is_kustomization: version.starts_with("kustomize.config.k8s.io/"),
+        }
+    }
+}
+
+/// What made an object, as far up as can be told from it.
+fn controller(tree: &Tree<'_>, id: Id) -> Option<Owner> {
+    let references = tree.items(tree.below(id, &["metadata", "ownerReferences"])?);
+    let is_controller = |owner: &&Id| tree.text(**owner, &["controller"]) == Some("true");
+    let found = references.iter().find(is_controller).or_else(|| references.first())?;
+    let kind = tree.text(*found, &["kind"])?;
+    let name = tree.text(*found, &["name"])?;
+    let own = tree.text(id, &["metadata", "name"]).unwrap_or_default();
+    let owner = |kind: &str, name: &str| Some(Owner { kind: kind.to_owned(), name: name.to_owned() });
+    match kind {
+        "ReplicaSet" => {
+            let hash = tree.text(id, &["metadata", "labels", "pod-template-hash"]);
+            let deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
+            deployment.map_or_else(|| owner(kind, name), |name| owner("Deployment", name))
+        }
+        "Job" => owner::cron_job(name).map_or_else(|| owner(kind, name), |name| owner("CronJob", name)),
+        "Node" if tree.below(id, &["metadata", "annotations", MIRROR]).is_some() => {
+            owner("static pod", owner::owner(own, name).name)
+        }
+        _ => owner(kind, name),
+    }
+}

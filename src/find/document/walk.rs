@@ -1,0 +1,241 @@
+//! Through a document: which of its values are images.
+//!
+//! An image is what a key says to be one (`image`, or any that ends so), in whatever object, so that resources which are not known
+//! here are read as well; what is in pieces ([`image`](super::image)); a variable that is called so; what a flag says. Any other value is
+//! searched as text is, unless it is prose. Policies and states are not about what is pulled.
+
+use super::super::text::{self, About, Comments};
+use super::super::yaml::{self, Id, Tree, What};
+use super::super::{Extent, Kind, Mention, Part, Place};
+use super::image::{self, Split};
+use super::object::{self, Context};
+use crate::reference::Reference;
+use std::collections::HashSet;
+
+/// What is found in a document, or in one that is a text in another.
+pub(super) struct Walk<'a> {
+    text: &'a str,
+    /// The byte at which `text` begins in the file.
+    base: usize,
+    /// Of how many documents this is a part.
+    depth: usize,
+    kind: Kind,
+    global: Option<Part>,
+    /// The bytes at which pieces of names begin, and those of whole names.
+    seen: HashSet<usize>,
+    told: HashSet<Vec<usize>>,
+    pub(super) mentions: Vec<Mention>,
+}
+
+/// Documents within documents are read so far.
+const DEPTH: usize = 3;
+
+/// Keys of what is written for people.
+const PROSE: [&str; 8] = ["comment", "description", "doc", "message", "notes", "reason", "summary", "title"];
+
+/// What `kubectl apply` keeps: a copy.
+const COPY: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Keys of command lines.
+const COMMANDS: [&str; 5] = ["args", "cmd", "command", "entrypoint", "script"];
+
+// === impl Walk ===
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(text: &'a str, kind: Kind) -> Self {
+        Self {
+            text,
+            base: 0,
+            depth: 0,
+            kind,
+            global: None,
+            seen: HashSet::new(),
+            told: HashSet::new(),
+            mentions: Vec::new(),
+        }
+    }
+
+    /// Through a document, or an object of a list.
+    pub(super) fn document(&mut self, tree: &Tree<'_>, root: Id, context: &Context) {
+        let global = [&["global", "imageRegistry"][..], &["global", "image", "registry"]]
+            .iter()
+            .find_map(|path| tree.below(root, path));
+        self.global = global.and_then(|id| image::part(self.text, tree, id)).filter(|part| !part.says.is_empty());
+        self.value(tree, root, "", context, None);
+    }
+
+    fn value(&mut self, tree: &Tree<'_>, id: Id, key: &str, context: &Context, container: Option<&str>) {
+        // What an alias means is read where it is written. Only a place that says more than that one says it again.
+        if !tree.is_here(id) && !is_image(key) {
+            return;
+        }
+        match tree.node(id).map(|node| &node.what) {
+            Some(What::Mapping(_)) if tree.is_here(id) => self.mapping(tree, id, key, context, container),
+            Some(What::Sequence(items)) if tree.is_here(id) => {
+                let mut is_image_next = false;
+                for item in items {
+                    let says = tree.scalar(*item);
+                    let key = if is_image_next { "image" } else { key };
+                    self.value(tree, *item, key, context, container);
+                    is_image_next = says.is_some_and(|says| says.starts_with('-') && is_image(says));
+                }
+            }
+            Some(What::Scalar(..)) => self.scalar(tree, id, key, context, container),
+            _ => {}
+        }
+    }
+
+    fn mapping(&mut self, tree: &Tree<'_>, id: Id, key: &str, outer: &Context, container: Option<&str>) {
+        let is_object = object::is_object(tree, id);
+        if is_object && object::is_policy(tree, id) {
+            return;
+        }
+        let own = is_object.then(|| Context::of(tree, id, outer));
+        let context = own.as_ref().unwrap_or(outer);
+        let name = tree.get(id, "image").and_then(|_| tree.text(id, &["name"]));
+        let container = name.or(container);
+        if context.is_kustomization && key == "images" {
+            if let Some(split) = image::kustomized(self.text, tree, id) {
+                self.split(split, context, container);
+            }
+            return;
+        }
+        let splits =
+            if context.is_kubeadm { Vec::new() } else { image::splits(self.text, tree, id, self.global.as_ref()) };
+        let told: Vec<String> = splits.iter().flat_map(|split| split.keys.clone()).collect();
+        for split in splits {
+            self.split(split, context, container);
+        }
+        let is_variable = tree.get(id, "value").is_some() && tree.text(id, &["name"]).is_some_and(has_image);
+        for (key_id, value) in tree.entries(id) {
+            let inner = tree.scalar(*key_id).unwrap_or_default();
+            let is_left_out = inner == COPY || inner == "managedFields" || (is_object && inner == "status");
+            if is_left_out || told.iter().any(|key| key == inner) {
+                continue;
+            }
+            let inner = match inner {
+                "value" if is_variable => "image",
+                // An image volume.
+                "reference" if key == "image" => "image",
+                inner => inner,
+            };
+            self.value(tree, *value, inner, context, container);
+        }
+    }
+
+    fn scalar(&mut self, tree: &Tree<'_>, id: Id, key: &str, context: &Context, container: Option<&str>) {
+        let (Some(node), Some(says)) = (tree.node(id), tree.scalar(id)) else { return };
+        let Some(part) = image::part(self.text, tree, id) else { return };
+        if ends_in(key, "registry") || ends_in(key, "repository") {
+            return self.place(part, context, container);
+        }
+        if is_image(key)
+            && let Ok(reference) = Reference::parse(&part.says)
+            && (!reference.is_short() || key == "image" || !reference.suffix().is_empty())
+        {
+            return self.add(vec![part], Extent::Whole, context, container);
+        }
+        let is_prose = PROSE.iter().any(|word| key.eq_ignore_ascii_case(word));
+        let has_lines = says.contains('\n');
+        let is_command = COMMANDS.contains(&key) || says.contains("--") || says.starts_with(['{', '[']);
+        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ')) {
+            return;
+        }
+        let Some(raw) = self.text.get(node.at.clone()) else { return };
+        let start = node.at.start;
+        if matches!(node.what, What::Scalar(_, style) if is_block(style)) {
+            self.nested(start, raw, context);
+        }
+        let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
+        let masked = if has_lines { text::mask(&masked, Comments::Hash) } else { masked };
+        let about = if is_image(key) { About::Image } else { About::Nothing };
+        for token in text::search(&masked, about) {
+            let token = token.shifted(start);
+            if let Some(part) = token.part(self.text) {
+                self.add(vec![part], token.extent, context, container);
+            }
+        }
+    }
+
+    /// A registry, or a part of one.
+    fn place(&mut self, part: Part, context: &Context, container: Option<&str>) {
+        let says = part.says.strip_suffix('/').unwrap_or(&part.says).to_owned();
+        let is_named = Reference::parse(&format!("{says}/any")).is_ok_and(|reference| !reference.is_short());
+        if !is_named {
+            return;
+        }
+        let at = part.at.map(|at| at.start..at.end.min(at.start.saturating_add(says.len())));
+        self.add(vec![Part { at, says }], Extent::Prefix, context, container);
+    }
+
+    /// A document that is a text in this one, such as values of a chart. Its lines are all further in, which YAML does not mind.
+    fn nested(&mut self, start: usize, raw: &str, context: &Context) {
+        let Some(first) = raw.find('\n').filter(|_| self.depth < DEPTH) else { return };
+        let begins = first.saturating_add(1);
+        let Some(text) = raw.get(begins..) else { return };
+        let mut inner = Walk {
+            text,
+            base: self.base.saturating_add(start).saturating_add(begins),
+            depth: self.depth.saturating_add(1),
+            kind: self.kind,
+            global: None,
+            seen: HashSet::new(),
+            told: HashSet::new(),
+            mentions: Vec::new(),
+        };
+        // What lives in another object is that object's, not what is within it.
+        let read = yaml::read(text, &mut |tree, root| inner.document(tree, root, context));
+        if read.is_ok() {
+            self.mentions.extend(inner.mentions);
+            self.seen.extend(inner.seen);
+        }
+    }
+
+    fn split(&mut self, split: Split, context: &Context, container: Option<&str>) {
+        self.add(split.parts, split.extent, context, container);
+    }
+
+    fn add(&mut self, mut parts: Vec<Part>, extent: Extent, context: &Context, container: Option<&str>) {
+        for at in parts.iter_mut().filter_map(|part| part.at.as_mut()) {
+            *at = at.start.saturating_add(self.base)..at.end.saturating_add(self.base);
+        }
+        let starts: Vec<usize> = parts.iter().filter_map(|part| part.at.as_ref().map(|at| at.start)).collect();
+        // What several names share, such as a registry with an anchor, is a part of each.
+        if starts.iter().all(|start| self.seen.contains(start))
+            && !(parts.len() > 1 && self.told.insert(starts.clone()))
+        {
+            return;
+        }
+        self.seen.extend(&starts);
+        self.told.insert(starts);
+        let image: String = parts.iter().map(|part| part.says.as_str()).collect();
+        self.mentions.push(Mention {
+            extent,
+            whose: context.whose.clone(),
+            owner: context.owner.clone(),
+            container: container.map(str::to_owned),
+            parts,
+            ..Mention::new(image, if context.is_live { Kind::Object } else { self.kind }, Place::default())
+        });
+    }
+}
+
+fn is_block(style: granit_parser::ScalarStyle) -> bool {
+    use granit_parser::ScalarStyle::{Folded, Literal};
+    matches!(style, Literal | Folded)
+}
+
+fn ends_in(key: &str, word: &str) -> bool {
+    let start = key.len().checked_sub(word.len());
+    start.and_then(|start| key.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
+}
+
+/// Whether a key, or a flag, says that what follows is an image.
+fn is_image(key: &str) -> bool {
+    ends_in(key, "image")
+}
+
+/// Whether a variable is called so.
+fn has_image(name: &str) -> bool {
+    name.to_ascii_uppercase().contains("IMAGE")
+}

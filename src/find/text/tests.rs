@@ -1,0 +1,73 @@
+use super::*;
+
+fn names(text: &str) -> Vec<(String, Extent)> {
+    let masked = mask(text, Comments::Hash);
+    assert_eq!(masked.len(), text.len());
+    search(&masked, About::Nothing).into_iter().map(|token| (text[token.at].to_owned(), token.extent)).collect()
+}
+
+#[test]
+fn a_name_is_taken_as_a_whole_where_it_is_clear_that_it_is_one() {
+    use Extent::{Prefix, Tagless, Whole};
+    for (text, expected) in [
+        ("image: k8s.gcr.io/pause:3.9", &[("k8s.gcr.io/pause:3.9", Whole)][..]),
+        ("image: k8s.gcr.io/pause", &[("k8s.gcr.io/pause", Whole)]),
+        ("see k8s.gcr.io/pause for more", &[]),
+        ("docker pull k8s.gcr.io/pause:3.9.", &[("k8s.gcr.io/pause:3.9", Whole)]),
+        ("docker://k8s.gcr.io/pause:3.9", &[("k8s.gcr.io/pause:3.9", Whole)]),
+        ("https://k8s.gcr.io/v2/pause:3.9", &[]),
+        ("harbor.corp/k8s.gcr.io/pause:3.9", &[("harbor.corp/k8s.gcr.io/pause:3.9", Whole)]),
+        ("$HARBOR/k8s.gcr.io/pause:3.9", &[]),
+        ("${HARBOR}k8s.gcr.io/pause:3.9", &[]),
+        ("{{ .x }}k8s.gcr.io/pause:3.9", &[]),
+        ("{{ if .x }}k8s.gcr.io/pause:3.9{{ else }}b{{ end }}", &[("k8s.gcr.io/pause:3.9", Whole)]),
+        ("k8s.gcr.io/pause:{{ .tag }}", &[("k8s.gcr.io/pause", Tagless)]),
+        ("k8s.gcr.io/pause:v{{ .tag }}", &[("k8s.gcr.io/pause", Tagless)]),
+        ("k8s.gcr.io/pause:$TAG", &[("k8s.gcr.io/pause", Tagless)]),
+        ("image: k8s.gcr.io/{{ .name }}", &[("k8s.gcr.io", Prefix)]),
+        ("image: {{ .r | default \"k8s.gcr.io\" }}/pause:3.9", &[("k8s.gcr.io", Prefix)]),
+        ("x: {{ .r | default \"k8s.gcr.io\" }}", &[]),
+        ("  repository: k8s.gcr.io/pause", &[("k8s.gcr.io/pause", Tagless)]),
+        ("imageRepository: k8s.gcr.io", &[("k8s.gcr.io", Prefix)]),
+        ("registry: k8s.gcr.io/{{ .x }}", &[("k8s.gcr.io", Prefix)]),
+        ("# image: k8s.gcr.io/pause:3.9", &[]),
+        ("image: a # k8s.gcr.io/pause:3.9", &[]),
+        ("image: \"#\" k8s.gcr.io/pause:3.9", &[("k8s.gcr.io/pause:3.9", Whole)]),
+        ("{{- /* k8s.gcr.io/pause:3.9\n */}}", &[]),
+        ("--pause-image k8s.gcr.io/pause", &[("k8s.gcr.io/pause", Whole)]),
+        ("IMAGE=k8s.gcr.io/pause", &[("k8s.gcr.io/pause", Whole)]),
+        ("[k8s.gcr.io/a:1,k8s.gcr.io/b:1]", &[("k8s.gcr.io/a:1", Whole), ("k8s.gcr.io/b:1", Whole)]),
+        ("12:30:45 10.0.0.1:80 a.b", &[]),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|(name, extent)| ((*name).to_owned(), *extent)).collect();
+        assert_eq!(names(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn escapes_are_no_part_of_a_name() {
+    let text = r"image: \u0041\nk8s.gcr.io/pause:3.9\n\x";
+    let masked = without_escapes(text);
+    assert_eq!(masked.len(), text.len());
+    let [token] = search(&masked, About::Nothing).try_into().unwrap();
+    assert_eq!(&text[token.at], "k8s.gcr.io/pause:3.9");
+}
+
+#[test]
+fn nothing_is_slow_or_breaks() {
+    let nasty = [
+        "a.b/".repeat(100_000),
+        "{{".repeat(100_000),
+        "a.b/c:1 ".repeat(100_000),
+        "}}a.b/c:1".repeat(50_000),
+        "a.b/c:{{".repeat(50_000),
+        "/*".repeat(100_000),
+        "é/*".repeat(50_000),
+        "image:".repeat(100_000),
+        "\\".repeat(9),
+    ];
+    for text in nasty {
+        search(&mask(&text, Comments::HashAndSlashes), About::Nothing);
+        without_escapes(&text);
+    }
+}

@@ -1,0 +1,158 @@
+//! The nodes of one document.
+
+use granit_parser::ScalarStyle;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// A node's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id(usize);
+
+/// A node.
+#[derive(Debug)]
+pub struct Node<'a> {
+    /// The bytes that say it.
+    pub at: Range<usize>,
+    /// What it is.
+    pub what: What<'a>,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum What<'a> {
+    /// Text.
+    Scalar(Cow<'a, str>, ScalarStyle),
+    /// A list.
+    Sequence(Vec<Id>),
+    /// Keys with their values.
+    Mapping(Vec<(Id, Id)>),
+    /// The node with this anchor.
+    Alias(usize),
+}
+
+/// The nodes.
+#[derive(Debug, Default)]
+pub struct Tree<'a> {
+    nodes: Vec<Node<'a>>,
+    anchors: HashMap<usize, Id>,
+}
+
+/// Mappings that are merged into each other (`<<`) are followed so far.
+const MERGES: usize = 8;
+
+// === impl Tree ===
+
+impl<'a> Tree<'a> {
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.nodes.clear();
+        self.anchors.clear();
+    }
+
+    pub(super) fn push(&mut self, at: Range<usize>, what: What<'a>, anchor: usize) -> Id {
+        let id = Id(self.nodes.len());
+        self.nodes.push(Node { at, what });
+        if anchor > 0 {
+            self.anchors.insert(anchor, id);
+        }
+        id
+    }
+
+    pub(super) fn end(&mut self, id: Id, end: usize) {
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            node.at.end = end;
+        }
+    }
+
+    pub(super) fn add(&mut self, parent: Id, child: Id) {
+        if let Some(Node { what: What::Sequence(items), .. }) = self.nodes.get_mut(parent.0) {
+            items.push(child);
+        }
+    }
+
+    pub(super) fn put(&mut self, parent: Id, key: Id, value: Id) {
+        if let Some(Node { what: What::Mapping(entries), .. }) = self.nodes.get_mut(parent.0) {
+            entries.push((key, value));
+        }
+    }
+
+    /// Drops a node and all after it, unless something may still mean one of them.
+    pub(super) fn forget(&mut self, from: Id) {
+        if self.anchors.is_empty() {
+            self.nodes.truncate(from.0);
+        }
+    }
+
+    /// The node; the one that is meant, where it is an alias.
+    pub fn node(&self, id: Id) -> Option<&Node<'a>> {
+        match self.nodes.get(id.0)? {
+            Node { what: What::Alias(anchor), .. } => self.nodes.get(self.anchors.get(anchor)?.0),
+            node => Some(node),
+        }
+    }
+
+    /// Whether it is written here, and not only meant.
+    pub fn is_here(&self, id: Id) -> bool {
+        !matches!(self.nodes.get(id.0), Some(Node { what: What::Alias(_), .. }) | None)
+    }
+
+    /// What a scalar says.
+    pub fn scalar(&self, id: Id) -> Option<&str> {
+        match &self.node(id)?.what {
+            What::Scalar(says, _) => Some(says),
+            What::Sequence(_) | What::Mapping(_) | What::Alias(_) => None,
+        }
+    }
+
+    /// The entries of a mapping; none where it is something else.
+    pub fn entries(&self, id: Id) -> &[(Id, Id)] {
+        match self.node(id).map(|node| &node.what) {
+            Some(What::Mapping(entries)) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a sequence; none where it is something else.
+    pub fn items(&self, id: Id) -> &[Id] {
+        match self.node(id).map(|node| &node.what) {
+            Some(What::Sequence(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// The value of a key, also of mappings that are merged in.
+    pub fn get(&self, id: Id, key: &str) -> Option<Id> {
+        self.look_up(id, key, MERGES)
+    }
+
+    /// What is below a path of keys.
+    pub fn below(&self, id: Id, path: &[&str]) -> Option<Id> {
+        path.iter().try_fold(id, |id, key| self.get(id, key))
+    }
+
+    /// What the scalar below a path of keys says.
+    pub fn text(&self, id: Id, path: &[&str]) -> Option<&str> {
+        self.scalar(self.below(id, path)?)
+    }
+
+    fn look_up(&self, id: Id, key: &str, merges: usize) -> Option<Id> {
+        // Of a key that is there twice, what reads such a file takes the last.
+        let named = |name: &str| {
+            let mut entries = self.entries(id).iter();
+            entries.rfind(|(key, _)| self.scalar(*key) == Some(name)).map(|(_, value)| *value)
+        };
+        if let Some(value) = named(key) {
+            return Some(value);
+        }
+        let merges = merges.checked_sub(1)?;
+        named("<<").and_then(|value| match self.items(value) {
+            [] => self.look_up(value, key, merges),
+            // What a list merges is asked in its order, and no further: each may list others.
+            several => several.iter().find_map(|value| self.look_up(*value, key, 0)),
+        })
+    }
+}
