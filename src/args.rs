@@ -185,6 +185,12 @@ pub struct Scan {
     /// The namespace of what says none itself [default: not known, so that every rule counts that may decide]
     #[arg(long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
+    /// The container runtime's socket, for `node` [default: the one that repoint takes]
+    #[arg(long, value_name = "SOCKET")]
+    pub runtime: Option<String>,
+    /// For `node`: its files are below DIR, and the runtime is called where --runtime names it, as seen from here
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
     /// The configuration file [default: /etc/repoint/repoint.toml, where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

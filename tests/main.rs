@@ -52,6 +52,8 @@ mod install;
 mod metrics;
 // What mends the `:authority`, fed with anything that can be generated.
 mod mender;
+// What names images on a node: what is on it, what runs there, and what its files say.
+mod inventory;
 // The main job: a real containerd and a real registry, the old one out of reach.
 mod node;
 // Never the reason a node is down: a runtime that is away, late, dying, back, or there twice.

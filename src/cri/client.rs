@@ -150,6 +150,27 @@ pub async fn remove(socket: &Path, api: Version, name: &str) -> Result<(), NoRun
     call!(socket, api, image_service_client::ImageServiceClient, remove_image, request).map(|_| ())
 }
 
+/// All sandboxes of pods, ready or not.
+///
+/// # Errors
+///
+/// When there is no such answer.
+pub async fn sandboxes(socket: &Path, api: Version) -> Result<Vec<v1::PodSandbox>, NoRuntime> {
+    let request = v1::ListPodSandboxRequest::default();
+    call!(socket, api, runtime_service_client::RuntimeServiceClient, list_pod_sandbox, request).map(|list| list.items)
+}
+
+/// What the runtime says of a sandbox at length, by key.
+///
+/// # Errors
+///
+/// When there is no such answer.
+pub async fn sandbox(socket: &Path, api: Version, id: &str) -> Result<HashMap<String, String>, NoRuntime> {
+    let request = v1::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose: true };
+    let answer = call!(socket, api, runtime_service_client::RuntimeServiceClient, pod_sandbox_status, request);
+    answer.map(|status| status.info)
+}
+
 fn spec(name: &str) -> v1::ImageSpec {
     v1::ImageSpec { image: name.to_owned(), ..v1::ImageSpec::default() }
 }

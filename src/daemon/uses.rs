@@ -24,11 +24,6 @@ const WHILE: Duration = Duration::from_secs(10);
 /// How long the runtime has to list its containers: a moment, also for a service that stops.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// The labels that a kubelet gives each container.
-const NAMESPACE: &str = "io.kubernetes.pod.namespace";
-const NAME: &str = "io.kubernetes.pod.name";
-const UID: &str = "io.kubernetes.pod.uid";
-
 /// Records what is due until the last of those who see images is gone, and does not wait from `stop` on.
 pub async fn record(
     mut due: Receiver<Sighting>,
@@ -84,9 +79,7 @@ fn is_of(container: &Container, sighting: &Sighting) -> bool {
 }
 
 fn pod(container: &Container) -> Option<PodRecord> {
-    let label = |name| container.labels.get(name).cloned();
-    let (namespace, name) = (label(NAMESPACE)?, label(NAME)?);
-    Some(Pod { namespace, name, uid: label(UID).unwrap_or_default() }.into())
+    Pod::of_labels(&container.labels).map(PodRecord::from)
 }
 
 fn used(sighting: Sighting, pods: Option<Vec<PodRecord>>) -> Use {
@@ -98,6 +91,7 @@ fn used(sighting: Sighting, pods: Option<Vec<PodRecord>>) -> Use {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cri::pod::{NAME, NAMESPACE, UID};
     use crate::cri::v1::ImageSpec;
 
     fn container(image: &str, specified: &str, image_ref: &str, pod: &str) -> Container {

@@ -36,7 +36,7 @@ fn sandbox(case: &Case) -> Vec<Check> {
         None => checks.push(Check::skipped(id, "no file names the image, and the runtime was not asked")),
     }
     // Whoever else names an old one.
-    for Pause { who, word } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
+    for pause @ Pause { who, word } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
         let Some((_, substitute)) = case.substitute(&word.text) else { continue };
         let found = match who {
             Who::Kubelet => {
@@ -48,9 +48,7 @@ fn sandbox(case: &Case) -> Vec<Check> {
                 word.text
             ),
         };
-        checks.push(
-            Check::warning(id, found, change(*who, &word.place(), substitute)).about(who.name()).at(word.place()),
-        );
+        checks.push(Check::warning(id, found, pause.change(substitute.as_deref())).about(who.name()).at(word.place()));
     }
     checks
 }
@@ -97,7 +95,7 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
         };
         format!("no file says so, it is built into the runtime: add {line}, and name {substitute}")
     } else {
-        let all = places.iter().map(|said| change(said.who, &said.word.place(), substitute.clone()));
+        let all = places.iter().map(|said| said.change(substitute.as_deref()));
         all.collect::<Vec<_>>().join("; ")
     };
     let found =
@@ -107,26 +105,6 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
     } else {
         Check::failure(id, format!("{found}; without the old registry no pod starts that is not there yet"), remedy)
     })
-}
-
-/// The line to change, and what to do then.
-fn change(who: Who, place: &str, substitute: Option<String>) -> String {
-    let substitute = substitute.unwrap_or_else(|| "an image of a registry that stays".to_owned());
-    if who == Who::Containerd && place.starts_with("/var/lib/rancher/") {
-        return format!(
-            "set `pause-image: {substitute}` in /etc/rancher/{{k3s,rke2}}/config.yaml, from which {place} is written, and restart that"
-        );
-    }
-    let key = match who {
-        Who::Containerd | Who::Crio => format!("the image in {place} (`{}`) to {substitute}", key(who)),
-        Who::Docker | Who::Kubelet | Who::Rancher => format!("`{}` in {place} to {substitute}", who.key()),
-    };
-    format!("change {key}, then {}", who.restart())
-}
-
-fn key(who: Who) -> &'static str {
-    // By the version of its file, it is called one or the other.
-    if who == Who::Containerd { "sandbox_image, or sandbox" } else { who.key() }
 }
 
 fn pinned(case: &Case) -> Check {

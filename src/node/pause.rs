@@ -34,6 +34,8 @@ pub struct Pause {
     pub word: Word,
 }
 
+/// Where k3s and RKE2 write containerd's configuration anew at each start.
+const GENERATED: &str = "/var/lib/rancher/";
 /// The units that cri-dockerd goes by.
 const DOCKER: [&str; 2] = ["cri-docker.service", "cri-dockerd.service"];
 
@@ -59,6 +61,28 @@ pub fn said(tree: &Tree, node: Option<&Node>, runtime: &Address) -> (Vec<Pause>,
 fn flag(tree: &Tree, unit: &str) -> Result<Option<Word>, Unclear> {
     let Some(unit) = Unit::read(tree, unit)? else { return Ok(None) };
     Ok(values(&words(tree, &unit)?, SANDBOX_FLAG).pop())
+}
+
+// === impl Pause ===
+
+impl Pause {
+    /// The line to change, and what to do then.
+    pub fn change(&self, substitute: Option<&str>) -> String {
+        let (who, place) = (self.who, self.word.place());
+        let substitute = substitute.unwrap_or("an image of a registry that stays");
+        if who == Who::Containerd && place.starts_with(GENERATED) {
+            return format!(
+                "set `{PAUSE_KEY}: {substitute}` in /etc/rancher/{{k3s,rke2}}/config.yaml, from which {place} is written, and restart that"
+            );
+        }
+        let what = match who {
+            // By the version of its file, it is called one or the other.
+            Who::Containerd => format!("the image in {place} (`sandbox_image, or sandbox`)"),
+            Who::Crio => format!("the image in {place} (`{}`)", who.key()),
+            Who::Docker | Who::Kubelet | Who::Rancher => format!("`{}` in {place}", who.key()),
+        };
+        format!("change {what} to {substitute}, then {}", who.restart())
+    }
 }
 
 // === impl Who ===

@@ -10,8 +10,10 @@ use crate::args::{Layout, Scan as Options, Serve};
 use crate::config::{self, Settings};
 use crate::exit::Exit;
 use crate::find::file::{self, Input};
-use crate::find::{self, Finding, Mention, Unread};
+use crate::find::{self, Finding, Found, Mention, Unread};
+use crate::node::Tree;
 use crate::output::{self, counted};
+use crate::runtime::Address;
 use layout::Scan;
 use mend::Mended;
 use std::io;
@@ -23,6 +25,8 @@ use tally::Tally;
 enum Undone {
     #[error("--fix and --diff are about files: name some, or the directory that they are in")]
     NoFiles,
+    #[error("cannot begin")]
+    NoThread(#[source] io::Error),
     #[error("{} could not be read", counted(*.0, "place"))]
     Incomplete(u64),
 }
@@ -61,7 +65,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let mut look = Look::new(options, &settings);
     let bar = Bar::new("{spinner} {pos} files");
     if has_node {
-        let found = find::node::look().map_err(|error| Failure::new(Exit::Failed, error))?;
+        let found = node(options, &settings)?;
         look.files = look.files.saturating_add(found.files);
         look.unread.extend(found.unread);
         look.count(&found.mentions);
@@ -77,6 +81,25 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     });
     bar.end();
     look.tell()
+}
+
+/// Looks at this node, or at the files of another one.
+fn node(options: &Options, settings: &Settings) -> Result<Found, Failure> {
+    let runtime = options.runtime.as_ref().map(|said| said.parse::<Address>()).transpose();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let root = options.root.as_deref().unwrap_or_else(|| Path::new("/"));
+    if !root.is_dir() {
+        return Err(Failure::new(Exit::Usage, site::Closed::NoRoot(root.to_owned())));
+    }
+    let tree = Tree::at(root);
+    let is_called = options.root.is_none() || runtime.is_some();
+    let looked = find::node::Site { tree: &tree, settings, runtime: runtime.as_ref(), is_called };
+    let system = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let system = system.map_err(|error| Failure::new(Exit::Failed, Undone::NoThread(error)))?;
+    let found = system.block_on(find::node::look(&looked));
+    // What hangs is not waited for.
+    system.shutdown_background();
+    Ok(found)
 }
 
 // === impl Look ===
