@@ -27,6 +27,8 @@ pub enum Command {
     Report(Report),
     /// Look for images by their old names: on this node, in files, or in what the API server has
     Scan(Scan),
+    /// Tell whether images are where the rules look for them, the same ones, for the platforms in use
+    Verify(Verify),
     /// Follow the audit log
     Tail(Tail),
     /// Tell how the service on this node is
@@ -192,6 +194,38 @@ pub struct Scan {
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// The configuration file [default: /etc/repoint/repoint.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Which images: what `report --format json` or `scan --format json` printed, or an audit log (a file, or a directory and all
+    /// below it, as `report` reads them); `-` for standard input [default: the directory of the configured log]
+    #[arg(value_name = "REPORT|SCAN|LOG|-")]
+    pub source: Option<PathBuf>,
+    /// A platform that they have to be there for, such as linux/arm64 or linux/arm/v7; may be given more than once [default:
+    /// this machine's]
+    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    pub platforms: Vec<String>,
+    /// Do not ask the old registry what it has
+    #[arg(long)]
+    pub skip_old: bool,
+    /// Take an image for good that one of its targets has, as a pull does, also where others have it not
+    #[arg(long)]
+    pub any_target: bool,
+    /// Authorities to trust besides those of this machine (or of `SSL_CERT_FILE`), in PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca: Vec<PathBuf>,
+    /// A registry that has no TLS; on loopback, that is found out by itself
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub plain_http: Vec<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Layout,
+    /// The configuration file, for the rules and for the credentials of their targets [default: /etc/repoint/repoint.toml,
+    /// where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

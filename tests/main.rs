@@ -96,5 +96,8 @@ mod tail;
 mod translate;
 // What a host receives: systemd understands it, and every restriction has its reason.
 mod units;
+// Images that are where the rules look for them, and that are not; and what stands in the way to a registry.
+#[expect(unreachable_pub, reason = "as above")]
+mod verify;
 // The private node that the end-to-end tests run on is itself tested.
 mod world;

@@ -15,6 +15,7 @@ mod site;
 pub mod status;
 pub mod tail;
 pub mod uninstall;
+pub mod verify;
 
 use crate::args::{Cli, Command};
 use crate::error::Chain;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Explain(options) => explain::run(&options).map(done),
         Command::Report(options) => report::run(&options).map(done),
         Command::Scan(options) => scan::run(&options),
+        Command::Verify(options) => verify::run(&options),
         Command::Tail(options) => tail::run(&options).map(done),
         Command::Status(options) => status::run(&options),
         Command::Doctor(options) => doctor::run(&options),

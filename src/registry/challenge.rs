@@ -4,7 +4,7 @@ use super::client::{Client, header};
 use super::exchange::{Answer, Ask};
 use super::fault::{Fault, Kind};
 use super::step::{Step, What};
-use super::url::Url;
+use super::url::{Origin, Url};
 use crate::credentials::Login;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -37,7 +37,6 @@ const TOKEN: u64 = 256 << 10;
 pub(super) async fn answer(
     client: &Client,
     refused: &Answer,
-    url: &Url,
     repository: &str,
     login: Option<&Login>,
     steps: &mut Vec<Step>,
@@ -50,7 +49,7 @@ pub(super) async fn answer(
             (Challenge::Bearer { realm, service, scope }, _) => {
                 let scope = scope.clone().unwrap_or_else(|| format!("repository:{repository}:pull"));
                 let door = (realm.as_str(), service.as_deref(), scope.as_str());
-                return token(client, door, url, login, steps).await.map(Some);
+                return token(client, door, &refused.origin, login, steps).await.map(Some);
             }
             (Challenge::Basic, _) => {}
         }
@@ -61,7 +60,7 @@ pub(super) async fn answer(
 async fn token(
     client: &Client,
     (realm, service, scope): (&str, Option<&str>, &str),
-    from: &Url,
+    from: &Origin,
     login: Option<&Login>,
     steps: &mut Vec<Step>,
 ) -> Result<HeaderValue, Fault> {
@@ -70,7 +69,7 @@ async fn token(
         query.extend(["&service=", &escaped(service)]);
     }
     let sign = if realm.contains('?') { '&' } else { '?' };
-    let host = from.origin.to_string();
+    let host = from.to_string();
     let url = Url::parse(&format!("{realm}{sign}{query}"))
         .ok_or_else(|| Fault::new(Kind::Malformed, &host, "it wants a token from what is no address"))?;
     let authorization = match login {
@@ -84,7 +83,7 @@ async fn token(
         }
         Some(Login::Registry(_)) | None => None,
     };
-    if authorization.is_some() && from.origin.is_tls && !url.origin.is_tls {
+    if authorization.is_some() && from.is_tls && !url.origin.is_tls {
         let detail = "it wants a password to be sent without TLS, for a token";
         return Err(Fault::new(Kind::Credentials, host, detail));
     }

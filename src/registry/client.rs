@@ -197,7 +197,7 @@ impl Client {
         let is_closed = answer.status.as_u16() == 401 && answer.origin.host == ask.url.origin.host;
         let is_final = matches!(login, Some(Login::Registry(_)));
         if is_closed && !is_final {
-            let key = challenge::answer(self, &answer, &ask.url, &repository, login, steps).await?;
+            let key = challenge::answer(self, &answer, &repository, login, steps).await?;
             if let Some(key) = key {
                 self.remember(door, key.clone());
                 ask.authorization = Some(key);

@@ -41,6 +41,8 @@ pub(super) struct Link {
     _carrier: JoinSet<()>,
     /// Set where requests go to a proxy, with whole URLs in them.
     pub(super) relay: Option<Proxy>,
+    /// What was seen when it was made.
+    pub(super) made: Step,
 }
 
 /// Why none was made.
@@ -92,7 +94,7 @@ pub(super) async fn dial(way: &Way, names: &Names, origin: &Origin, step: &mut S
         stream = encrypted;
     }
     let (sender, carrier) = speak(stream, &origin.to_string()).await?;
-    Ok(Link { sender, _carrier: carrier, relay: proxy.filter(|_| !origin.is_tls).cloned() })
+    Ok(Link { sender, _carrier: carrier, relay: proxy.filter(|_| !origin.is_tls).cloned(), made: step.clone() })
 }
 
 /// Tries the addresses in turn.

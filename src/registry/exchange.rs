@@ -99,7 +99,10 @@ impl Client {
         let whole = async {
             loop {
                 let (mut link, is_used) = match self.idle(&url.origin) {
-                    Some(link) => (link, true),
+                    Some(link) => {
+                        step.of(&link.made);
+                        (link, true)
+                    }
                     None => (dial(self.way(), self.names(), &url.origin, step).await?, false),
                 };
                 let request = request(ask, url, &link)?;

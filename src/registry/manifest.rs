@@ -99,11 +99,18 @@ impl Manifest {
         Ok(Self { digest, content })
     }
 
+    /// Of an index: the manifest for this platform, the very same one before one that serves as well.
+    pub fn listed(&self, platform: &Platform) -> Option<&str> {
+        let Content::Index(all) = &self.content else { return None };
+        let said = || all.iter().filter_map(|(said, digest)| Some((said.as_ref()?, digest.as_str())));
+        let same = said().find(|(said, _)| *said == platform);
+        same.or_else(|| said().find(|(said, _)| platform.is_served_by(said))).map(|(_, digest)| digest)
+    }
+
     /// Of an index: the manifest for this platform, or else the first one.
     pub(super) fn child(&self, platform: &Platform) -> Option<String> {
         let Content::Index(all) = &self.content else { return None };
-        let fits = all.iter().find(|(said, _)| said.as_ref().is_some_and(|said| platform.is_served_by(said)));
-        fits.or_else(|| all.first()).map(|(_, digest)| digest.clone())
+        self.listed(platform).or_else(|| all.first().map(|(_, digest)| digest.as_str())).map(str::to_owned)
     }
 
     /// Of an image: its configuration.

@@ -76,6 +76,14 @@ impl Step {
             millis: Millis::default(),
         }
     }
+
+    /// What there is to say of a connection, of a step that used it before.
+    pub(super) fn of(&mut self, made: &Self) {
+        self.proxy.clone_from(&made.proxy);
+        self.addresses.clone_from(&made.addresses);
+        self.address = made.address;
+        self.certificates.clone_from(&made.certificates);
+    }
 }
 
 // === impl What ===

@@ -229,12 +229,18 @@ pub fn program() -> PathBuf {
 /// Runs it once, with these words and this on its standard input. Blocks: a test with a stand-in that it is to talk to
 /// gives it a thread of its own.
 pub fn run(words: &[&str], stdin: &str) -> Output {
+    run_with(words, &[], stdin)
+}
+
+/// The same, with these variables in its environment.
+pub fn run_with(words: &[&str], environment: &[(&str, &str)], stdin: &str) -> Output {
     // Files and not pipes: nobody has to empty one while another fills.
     let [mut input, stdout, stderr] = std::array::from_fn(|_| tempfile::tempfile().unwrap());
     input.write_all(stdin.as_bytes()).unwrap();
     input.rewind().unwrap();
     let mut child = Command::new(program())
         .args(words)
+        .envs(environment.iter().copied())
         .stdin(input)
         .stdout(stdout.try_clone().unwrap())
         .stderr(stderr.try_clone().unwrap())

@@ -41,6 +41,9 @@ pub struct Record<'a> {
     /// What was asked for instead.
     #[serde(borrow, default)]
     pub substitute: Option<Text<'a>>,
+    /// That of the image's manifest.
+    #[serde(borrow, default)]
+    pub digest: Option<Text<'a>>,
     /// The pod it was for.
     #[serde(borrow, default)]
     pub pod: Option<Pod<'a>>,

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Source {
     /// In a file, or in the files of a directory and of those below it.
     Path(PathBuf),
-    /// On standard input.
-    Stdin,
+    /// On standard input, after what somebody has read of it to see what it is.
+    Stdin(Vec<u8>),
 }
 
 /// A source that is not there.
@@ -72,7 +72,7 @@ pub(super) fn files(sources: &[Source]) -> Result<Vec<Unopened>, Unreadable> {
     let mut files = Vec::new();
     for source in sources {
         match source {
-            Source::Stdin => files.push(Unopened { source: Source::Stdin, length: 0 }),
+            Source::Stdin(_) => files.push(Unopened { source: source.clone(), length: 0 }),
             Source::Path(path) => {
                 let unreadable = |error| Unreadable { path: path.clone(), error };
                 let there = fs::metadata(path).map_err(unreadable)?;
@@ -125,7 +125,7 @@ impl Unopened {
     /// What it is called where it is told of.
     pub(super) fn name(&self) -> String {
         match &self.source {
-            Source::Stdin => "standard input".to_owned(),
+            Source::Stdin(_) => "standard input".to_owned(),
             Source::Path(path) => path.display().to_string(),
         }
     }
@@ -137,7 +137,7 @@ impl Unopened {
     /// When the system does not open it.
     pub(super) fn open(&self, count: &Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
         let inner: Box<dyn Read + Send> = match &self.source {
-            Source::Stdin => Box::new(io::stdin()),
+            Source::Stdin(begun) => Box::new(Cursor::new(begun.clone()).chain(io::stdin())),
             Source::Path(path) => Box::new(File::open(path)?),
         };
         let mut raw = Counted { inner, count: Arc::clone(count) };

@@ -153,7 +153,7 @@ fn settings(options: &Options) -> Result<Option<Settings>, Failure> {
 /// Where to read.
 fn sources(options: &Options, settings: Option<&Settings>) -> Vec<Source> {
     let said = options.sources.iter().map(|path| match path.as_os_str() == STDIN {
-        true => Source::Stdin,
+        true => Source::Stdin(Vec::new()),
         false => Source::Path(path.clone()),
     });
     let configured = || {

@@ -11,6 +11,7 @@ mod image;
 mod login;
 mod missing;
 mod pod;
+mod registries;
 mod registry;
 mod witness;
 
@@ -27,6 +28,7 @@ use self::enclosure::{Enclosure, Order};
 pub use self::image::Image;
 pub use self::login::{LOGIN, Login};
 pub use self::missing::Missing;
+pub use self::registries::Registries;
 use self::registry::Door;
 pub use self::registry::Registry;
 pub use self::witness::{Refusal, Witness};

@@ -96,6 +96,12 @@ impl Registry {
         packed.manifest.digest
     }
 
+    /// Takes a manifest, or an index of some, by its tag or digest.
+    pub async fn push_manifest(&self, repository: &str, reference: &str, media_type: &str, content: &[u8]) {
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        self.ask("PUT", &path, Some((media_type, content)), 201).await;
+    }
+
     async fn ask(&self, method: &str, path: &str, body: Option<(&str, &[u8])>, expected: u16) -> Answer {
         let answer = self.request(method, path, body).await.expect("the registry is there");
         assert_eq!(answer.status, expected, "{method} {path}");

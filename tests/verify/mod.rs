@@ -1,0 +1,10 @@
+//! `repoint verify`, and the client of registries below it.
+
+mod bench;
+mod egress;
+mod hostile;
+mod input;
+mod server;
+mod store;
+mod there;
+mod way;
