@@ -76,6 +76,8 @@ mod report;
 mod rounds;
 // The image that the runtime makes pods with, and pulls past everybody.
 mod sandbox;
+// What names an image by an old name, in files and objects.
+mod scan;
 // For whom, where and when a rule holds.
 mod scope;
 // The runtime that misbehaves on demand is itself tested.

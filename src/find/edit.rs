@@ -13,14 +13,14 @@ pub struct Edit {
     pub says: String,
 }
 
-/// What makes a text name the substitutes: the edits, and how many of the findings they mend. A finding is left as it is where
+/// What makes a text name the substitutes: the edits, and how many of the findings they mend; of all that it names. A finding is left as it is where
 /// its rule does not rewrite, where it depends on a namespace that is not known what takes its place, where a piece of the name is not written
 /// in this text, and where somebody else's name has the same piece and would be another.
-pub fn edits(text: &str, findings: &[(&Mention, &Finding)]) -> (Vec<Edit>, usize) {
+pub fn edits(text: &str, mentions: &[(&Mention, Option<Finding>)]) -> (Vec<Edit>, usize) {
     let mut wanted: BTreeMap<usize, Edit> = BTreeMap::new();
     let mut refused: Vec<Range<usize>> = Vec::new();
     let each: Vec<Option<Vec<Edit>>> =
-        findings.iter().map(|(mention, finding)| edits_of(text, mention, finding)).collect();
+        mentions.iter().map(|(mention, finding)| edits_of(text, mention, finding.as_ref()?)).collect();
     for edit in each.iter().flatten().flatten() {
         let before = wanted.entry(edit.at.start).or_insert_with(|| edit.clone());
         if before != edit {
@@ -28,7 +28,7 @@ pub fn edits(text: &str, findings: &[(&Mention, &Finding)]) -> (Vec<Edit>, usize
         }
     }
     // What is not mended keeps all of its pieces.
-    for ((mention, _), edits) in findings.iter().zip(&each) {
+    for ((mention, _), edits) in mentions.iter().zip(&each) {
         if edits.is_none() && mention.parts.len() > 1 {
             refused.extend(mention.parts.iter().filter_map(|part| part.at.clone()));
         }

@@ -43,7 +43,8 @@ pub fn escaped(text: &str) -> String {
 /// A field of CSV. What a spreadsheet would take for a formula is taken for text behind an apostrophe: no image is called
 /// so, but somebody may ask for one.
 pub fn quoted(field: &str) -> String {
-    let text = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{field}") } else { field.to_owned() };
+    let is_formula = field.len() > 1 && field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { format!("'{field}") } else { field.to_owned() };
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 

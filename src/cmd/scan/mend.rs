@@ -38,9 +38,7 @@ impl Mended {
         namespace: Option<&str>,
         rules: &Table,
     ) -> Result<Option<Self>, Otherwise> {
-        let pair = |mention| Some((mention, Finding::of(mention, rules)?));
-        let pairs: Vec<(&Mention, Finding)> = mentions.iter().filter_map(pair).collect();
-        let pairs: Vec<_> = pairs.iter().map(|(mention, finding)| (*mention, finding)).collect();
+        let pairs: Vec<_> = mentions.iter().map(|mention| (mention, Finding::of(mention, rules))).collect();
         let (edits, count) = edit::edits(&input.text, &pairs);
         if edits.is_empty() {
             return Ok(None);

@@ -26,7 +26,7 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
         let Some((instruction, rest)) = words.split_first() else { continue };
         let says = |at: &Range<usize>| text.get(at.clone()).unwrap_or_default();
         let mut images: Vec<Range<usize>> = Vec::new();
-        match says(instruction).to_ascii_uppercase().as_str() {
+        match says(instruction).trim_start_matches('\u{feff}').to_ascii_uppercase().as_str() {
             "ARG" => {
                 for word in rest {
                     let Some((name, value)) = says(word).split_once('=') else { continue };

@@ -3,6 +3,7 @@
 use super::super::owner;
 use super::super::yaml::{Id, Tree};
 use super::super::{Owner, Whose};
+use std::collections::HashMap;
 
 /// What goes for all that is within an object.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ pub(super) struct Context {
     pub(super) is_live: bool,
     /// Whether it is kubeadm's, whose `imageRepository` is a place for all images.
     pub(super) is_kubeadm: bool,
+    /// The digests of what its containers run, by their names.
+    pub(super) digests: HashMap<String, String>,
     /// Whether it is a kustomization.
     pub(super) is_kustomization: bool,
 }
@@ -63,9 +66,21 @@ impl Context {
             owner: controller(tree, id).or(own).or_else(|| outer.owner.clone()),
             is_live: outer.is_live || text(&["metadata", "uid"]).is_some(),
             is_kubeadm,
+            digests: digests(tree, id),
             is_kustomization: version.starts_with("kustomize.config.k8s.io/"),
         }
     }
+}
+
+/// The digests by which a pod's images were found in a registry. An ID alone is of an image that is there, and in no registry.
+fn digests(tree: &Tree<'_>, id: Id) -> HashMap<String, String> {
+    let kinds = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
+    let all = kinds.iter().filter_map(|kind| tree.below(id, &["status", kind])).flat_map(|list| tree.items(list));
+    let digest = |state: &Id| {
+        let (_, digest) = tree.text(*state, &["imageID"])?.split_once('@')?;
+        Some((tree.text(*state, &["name"])?.to_owned(), digest.to_owned()))
+    };
+    all.filter_map(digest).collect()
 }
 
 /// What made an object, as far up as can be told from it.

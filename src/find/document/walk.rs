@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                 let mut is_image_next = false;
                 for item in items {
                     let says = tree.scalar(*item);
-                    let key = if is_image_next { "image" } else { key };
+                    let key = if is_image_next { "flag-image" } else { key };
                     self.value(tree, *item, key, context, container);
                     is_image_next = says.is_some_and(|says| says.starts_with('-') && is_image(says));
                 }
@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
         }
         let own = is_object.then(|| Context::of(tree, id, outer));
         let context = own.as_ref().unwrap_or(outer);
-        let name = tree.get(id, "image").and_then(|_| tree.text(id, &["name"]));
+        let name = tree.text(id, &["image"]).and_then(|_| tree.text(id, &["name"]));
         let container = name.or(container);
         if context.is_kustomization && key == "images" {
             if let Some(split) = image::kustomized(self.text, tree, id) {
@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
         for split in splits {
             self.split(split, context, container);
         }
-        let is_variable = tree.get(id, "value").is_some() && tree.text(id, &["name"]).is_some_and(has_image);
+        let variable = tree.get(id, "value").and_then(|_| tree.text(id, &["name"]));
         for (key_id, value) in tree.entries(id) {
             let inner = tree.scalar(*key_id).unwrap_or_default();
             let is_left_out = inner == COPY || inner == "managedFields" || (is_object && inner == "status");
@@ -114,9 +114,10 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let inner = match inner {
-                "value" if is_variable => "image",
+                "value" if variable.is_some_and(has_image) => "variable-image",
+                "value" if variable.is_some_and(is_place) => "registry",
                 // An image volume.
-                "reference" if key == "image" => "image",
+                "reference" if key == "image" => "volume-image",
                 inner => inner,
             };
             self.value(tree, *value, inner, context, container);
@@ -126,29 +127,40 @@ impl<'a> Walk<'a> {
     fn scalar(&mut self, tree: &Tree<'_>, id: Id, key: &str, context: &Context, container: Option<&str>) {
         let (Some(node), Some(says)) = (tree.node(id), tree.scalar(id)) else { return };
         let Some(part) = image::part(self.text, tree, id) else { return };
-        if ends_in(key, "registry") || ends_in(key, "repository") {
-            return self.place(part, context, container);
+        if is_place(key) && self.place(&part, context, container) {
+            return;
         }
         if is_image(key)
             && let Ok(reference) = Reference::parse(&part.says)
             && (!reference.is_short() || key == "image" || !reference.suffix().is_empty())
         {
-            return self.add(vec![part], Extent::Whole, context, container);
-        }
-        let is_prose = PROSE.iter().any(|word| key.eq_ignore_ascii_case(word));
-        let has_lines = says.contains('\n');
-        let is_command = COMMANDS.contains(&key) || says.contains("--") || says.starts_with(['{', '[']);
-        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ')) {
+            self.add(vec![part], Extent::Whole, context, container);
+            let digest = container.filter(|_| key == "image").and_then(|name| context.digests.get(name));
+            if let (Some(digest), Some(mention)) = (digest, self.mentions.last_mut()) {
+                mention.digest = Some(digest.clone());
+            }
             return;
         }
         let Some(raw) = self.text.get(node.at.clone()) else { return };
+        let has_lines = says.contains('\n') || raw.contains('\n');
+        let is_prose = PROSE.iter().any(|word| key.eq_ignore_ascii_case(word));
+        let is_command = COMMANDS.contains(&key)
+            || ["--", "{{"].iter().any(|mark| says.contains(mark))
+            || says.starts_with(['{', '[']);
+        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ')) {
+            return;
+        }
         let start = node.at.start;
         if matches!(node.what, What::Scalar(_, style) if is_block(style)) {
             self.nested(start, raw, context);
         }
         let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
         let masked = if has_lines { text::mask(&masked, Comments::Hash) } else { masked };
-        let about = if is_image(key) { About::Image } else { About::Nothing };
+        let about = match key {
+            _ if is_image(key) => About::Image,
+            _ if is_place(key) => About::Place,
+            _ => About::Nothing,
+        };
         for token in text::search(&masked, about) {
             let token = token.shifted(start);
             if let Some(part) = token.part(self.text) {
@@ -157,15 +169,20 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A registry, or a part of one.
-    fn place(&mut self, part: Part, context: &Context, container: Option<&str>) {
+    /// A registry, or a part of one, or a whole name for all that. Says whether it is any of these.
+    fn place(&mut self, part: &Part, context: &Context, container: Option<&str>) -> bool {
+        let is_name = |name: &str| Reference::parse(name).is_ok_and(|reference| !reference.is_short());
         let says = part.says.strip_suffix('/').unwrap_or(&part.says).to_owned();
-        let is_named = Reference::parse(&format!("{says}/any")).is_ok_and(|reference| !reference.is_short());
-        if !is_named {
-            return;
-        }
-        let at = part.at.map(|at| at.start..at.end.min(at.start.saturating_add(says.len())));
-        self.add(vec![Part { at, says }], Extent::Prefix, context, container);
+        let extent = if is_name(&format!("{says}/any")) {
+            Extent::Prefix
+        } else if is_name(&says) {
+            Extent::Whole
+        } else {
+            return false;
+        };
+        let at = part.at.clone().map(|at| at.start..at.end.min(at.start.saturating_add(says.len())));
+        self.add(vec![Part { at, says }], extent, context, container);
+        true
     }
 
     /// A document that is a text in this one, such as values of a chart. Its lines are all further in, which YAML does not mind.
@@ -233,6 +250,11 @@ fn ends_in(key: &str, word: &str) -> bool {
 /// Whether a key, or a flag, says that what follows is an image.
 fn is_image(key: &str) -> bool {
     ends_in(key, "image")
+}
+
+/// Whether a key says that what follows is where images are.
+fn is_place(key: &str) -> bool {
+    ends_in(key, "registry") || ends_in(key, "repository")
 }
 
 /// Whether a variable is called so.

@@ -106,6 +106,10 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
         return found(Extent::Prefix);
     }
     let reference = Reference::parse(name).ok().filter(|reference| !reference.is_short())?;
+    // A tag is to come, and does not.
+    if reference.suffix().is_empty() && written.ends_with(':') {
+        return None;
+    }
     match (about, reference.suffix().is_empty()) {
         (About::Nothing, true) => None,
         (About::Place, true) => found(Extent::Tagless),
@@ -140,7 +144,8 @@ fn said(before: &str) -> About {
         line.match_indices(word).any(|(at, word)| {
             let after = line.get(at.saturating_add(word.len())..).unwrap_or_default();
             let after = after.trim_start_matches(['"', '\'']).trim_start();
-            after.starts_with([':', '=']) || (after.is_empty() && line.contains("--"))
+            // make's `?=` and `+=`, too.
+            after.trim_start_matches(['?', '+']).starts_with([':', '=']) || (after.is_empty() && line.contains("--"))
         })
     };
     if says("image") {

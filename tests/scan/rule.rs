@@ -1,0 +1,172 @@
+//! What the rules say of what is found, and what becomes of it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::repoint::{Output, run};
+
+const RULES: &str = r#"
+builtin_rules = []
+[[rules]]
+name = "team"
+match = ["k8s.gcr.io"]
+namespaces = ["team-*"]
+targets = ["team.example/k8s"]
+[[rules]]
+name = "all"
+match = ["k8s.gcr.io", "gcr.io/google-containers"]
+targets = ["mirror.example/k8s", "registry.k8s.io"]
+[[rules]]
+name = "watch"
+match = ["watch.example"]
+action = "observe"
+targets = ["new.example"]
+[[rules]]
+name = "no"
+match = ["bad.example"]
+action = "deny"
+[[rules]]
+name = "hub"
+match = ["docker.io"]
+targets = ["[::1]:5000/hub"]
+[[rules]]
+name = "later"
+match = ["late.example"]
+from = "2999-01-01T00:00:00Z"
+targets = ["new.example"]
+"#;
+
+/// A directory with rules, and a file.
+fn place(text: &str) -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("repoint.toml"), RULES).unwrap();
+    fs::create_dir(directory.path().join("files")).unwrap();
+    fs::write(directory.path().join("files/a.yaml"), text).unwrap();
+    let path = directory.path().display().to_string();
+    (directory, path)
+}
+
+fn scan(path: &str, words: &[&str]) -> Output {
+    let (config, files) = (format!("{path}/repoint.toml"), format!("{path}/files"));
+    run(&[&["scan", "--config", &config, &files], words].concat(), "")
+}
+
+fn found(path: &str, words: &[&str]) -> Vec<String> {
+    let ended = scan(path, &[words, &["--format", "json"]].concat());
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr));
+    let say = |finding: &Value| {
+        let word = |name: &str| finding[name].as_str().unwrap_or("-").to_owned();
+        let others = finding["alternatives"].as_array().unwrap().iter().map(|other| other["rule"].as_str().unwrap());
+        let others: String = others.map(|name| format!(" or {name}")).collect();
+        format!("{} {} {}{others} {}", word("image"), word("rule"), word("action"), word("substitute"))
+    };
+    told["findings"].as_array().unwrap().iter().map(say).collect()
+}
+
+fn file(path: &str) -> String {
+    fs::read_to_string(Path::new(path).join("files/a.yaml")).unwrap()
+}
+
+#[test]
+fn what_is_watched_or_refused_is_found_and_stays() {
+    let text = "- image: watch.example/a:1\n- image: bad.example/b:1\n- image: late.example/c:1\n- image: busybox\n";
+    let (_directory, path) = place(text);
+    assert_eq!(
+        found(&path, &[]),
+        [
+            "watch.example/a:1 watch observe new.example/a:1",
+            "bad.example/b:1 no deny -",
+            "late.example/c:1 later rewrite new.example/c:1",
+            "busybox hub rewrite [::1]:5000/hub/library/busybox",
+        ]
+    );
+    let ended = scan(&path, &["--fix"]);
+    assert_eq!(ended.code, Some(5));
+    assert!(
+        ended.stdout.contains("rule `no` refuses it") && ended.stdout.contains("only observes"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("busybox"), "{}", ended.stdout);
+    assert_eq!(
+        file(&path),
+        "- image: watch.example/a:1\n- image: bad.example/b:1\n- image: new.example/c:1\n- image: \"[::1]:5000/hub/library/busybox\"\n"
+    );
+}
+
+#[test]
+fn a_rule_for_some_namespaces_decides_where_the_namespace_is_known() {
+    let text = "image: k8s.gcr.io/a:1\n---\napiVersion: v1\nkind: Pod\nmetadata: {namespace: team-a}\nspec: {containers: [{image: k8s.gcr.io/b:1}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {namespace: b}\nspec: {containers: [{image: k8s.gcr.io/c:1}]}\n";
+    let (_directory, path) = place(text);
+    let [a, b, c] = found(&path, &[]).try_into().unwrap();
+    assert_eq!(a, "k8s.gcr.io/a:1 all rewrite or team mirror.example/k8s/a:1");
+    assert_eq!(b, "k8s.gcr.io/b:1 team rewrite team.example/k8s/b:1");
+    assert_eq!(c, "k8s.gcr.io/c:1 all rewrite mirror.example/k8s/c:1");
+    assert_eq!(found(&path, &["--namespace", "team-x"])[0], "k8s.gcr.io/a:1 team rewrite team.example/k8s/a:1");
+    // Which of the two is meant is not for a program to guess.
+    let ended = scan(&path, &["--fix"]);
+    assert_eq!(ended.code, Some(5));
+    assert!(ended.stdout.contains("or team.example/k8s/a:1 where rule `team` decides"), "{}", ended.stdout);
+    let (first, rest) = file(&path).split_once('\n').map(|(first, rest)| (first.to_owned(), rest.to_owned())).unwrap();
+    assert_eq!(first, "image: k8s.gcr.io/a:1");
+    assert!(rest.contains("team.example/k8s/b:1") && rest.contains("mirror.example/k8s/c:1"), "{rest}");
+    assert_eq!(scan(&path, &["--fix", "--namespace", "b"]).code, Some(0));
+    assert!(file(&path).starts_with("image: mirror.example/k8s/a:1\n"));
+}
+
+#[test]
+fn pieces_become_pieces_of_the_new_name_or_stay() {
+    let text = "\
+a: {registry: k8s.gcr.io, repository: sig/app, tag: 1}
+b: {registry: gcr.io, repository: google-containers/app, tag: 1}
+c: {repository: gcr.io/google-containers/app, tag: 1}
+d: {registry: &r gcr.io, repository: google-containers/app, tag: 1}
+e: {registry: *r, repository: distroless/app, tag: 1}
+";
+    let (_directory, path) = place(text);
+    scan(&path, &["--fix", "--namespace", "x"]);
+    assert_eq!(
+        file(&path),
+        "\
+a: {registry: mirror.example/k8s, repository: sig/app, tag: 1}
+b: {registry: mirror.example, repository: k8s/app, tag: 1}
+c: {repository: mirror.example/k8s/app, tag: 1}
+d: {registry: &r gcr.io, repository: google-containers/app, tag: 1}
+e: {registry: *r, repository: distroless/app, tag: 1}
+",
+        "d shares its registry with e, which is to stay as it is"
+    );
+}
+
+#[test]
+fn the_patch_is_one_that_patch_applies() {
+    let text = "image: k8s.gcr.io/a:1\r\nb: 1\r\nother: {image: k8s.gcr.io/b:1} # é";
+    let (directory, path) = place(text);
+    let ended = Command::new(env!("CARGO_BIN_EXE_repoint"))
+        .args(["scan", "--config", "repoint.toml", "--namespace", "x", "--diff", "files"])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(5));
+    let patch = String::from_utf8(ended.stdout).unwrap();
+    assert!(patch.starts_with("--- a/files/a.yaml\n+++ b/files/a.yaml\n@@ "), "{patch}");
+    fs::write(directory.path().join("patch"), &patch).unwrap();
+    assert_eq!(file(&path), text);
+    let applied =
+        Command::new("patch").args(["-p1", "--binary", "-i", "patch"]).current_dir(directory.path()).output().unwrap();
+    assert!(applied.status.success(), "{applied:?}");
+    assert_eq!(file(&path), text.replace("k8s.gcr.io", "mirror.example/k8s"));
+}
+
+#[test]
+fn a_wrong_command_line_or_configuration_is_told_apart_from_a_finding() {
+    let (_directory, path) = place("image: k8s.gcr.io/a:1\n");
+    assert_eq!(run(&["scan", "--fix", "-"], "").code, Some(2));
+    assert_eq!(run(&["scan", "--diff"], "").code, Some(2));
+    fs::write(Path::new(&path).join("repoint.toml"), "rulez = []").unwrap();
+    assert_eq!(scan(&path, &[]).code, Some(3));
+}
