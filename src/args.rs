@@ -311,11 +311,15 @@ pub struct Doctor {
     pub json: bool,
     /// Have the runtime pull this from every target of the rules, by its old name or a new one, and remove it again where it was
     /// not there; several may be given
-    #[arg(long = "pull", value_name = "IMAGE", default_values_t = [PULLED.to_owned()], conflicts_with = "skip_pull")]
+    #[arg(long = "pull", value_name = "IMAGE", default_values_t = [PULLED.to_owned()])]
     pub pull: Vec<String>,
     /// Pull nothing
     #[arg(long)]
     pub skip_pull: bool,
+    /// Follow the way out to every target for one manifest and one blob, without the runtime, by the proxies that its unit
+    /// names: tells the hosts, addresses and issuers of certificates that it meets, and where it ends
+    #[arg(long)]
+    pub egress: bool,
     /// The container runtime's socket [default: the one that repoint takes]
     #[arg(long, value_name = "SOCKET")]
     pub runtime: Option<String>,

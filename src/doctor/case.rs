@@ -22,8 +22,12 @@ pub struct Wishes {
     pub config: Option<PathBuf>,
     /// The runtime's socket, if not the one that repoint would take.
     pub runtime: Option<Address>,
-    /// What is pulled to try; nothing where that is not wanted.
+    /// What is looked for at every target.
     pub images: Vec<String>,
+    /// Whether it is pulled by the runtime.
+    pub is_pulled: bool,
+    /// Whether the way out is followed.
+    pub egress: bool,
 }
 
 /// A node.

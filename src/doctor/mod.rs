@@ -14,6 +14,7 @@ mod clock;
 mod containerd;
 mod crictl;
 mod crio;
+mod egress;
 mod far;
 mod id;
 mod kubelet;
@@ -36,7 +37,8 @@ pub async fn examine(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
     checks.extend(sandbox::checks(case));
     checks.extend(containerd::checks(case));
     checks.extend(crio::checks(case));
-    checks.extend(targets::checks(case, tell).await);
+    checks.extend(targets::checks(case, &tell).await);
+    checks.extend(egress::checks(case, &tell).await);
     checks.extend(service::checks(case));
     checks.extend(units::checks(case).await);
     checks.extend(audit::checks(case));

@@ -10,6 +10,9 @@ use crate::rules::place::normal;
 use crate::rules::{Rule, Target, builtin};
 use std::sync::Arc;
 
+/// Where a kubelet is of which nothing is known.
+const KUBELET: &str = "kubelet.service";
+
 pub(super) async fn checks(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
     let id = Id::TargetsPull;
     let (settings, met) = match (&case.settings, &case.far) {
@@ -18,14 +21,11 @@ pub(super) async fn checks(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
         (_, Far::Silent { .. }) => return vec![Check::skipped(id, "the runtime does not answer")],
         (Ok(settings), Far::Met(met)) => (settings, met),
     };
-    if case.wishes.images.is_empty() {
+    if !case.wishes.is_pulled {
         return vec![Check::skipped(id, "nothing is to be pulled")];
     }
-    let old: Vec<String> = case.wishes.images.iter().flat_map(|image| old_names(settings, image)).collect();
-    let (trials, untried) = trials(settings, &old);
-    let (kind, unit) = case.node.as_ref().map_or((Kind::Plain, "kubelet.service"), |node| {
-        (node.kind, node.units.first().map_or("kubelet.service", String::as_str))
-    });
+    let (trials, untried) = trials_of(case, settings);
+    let (kind, unit) = kind_and_unit(case);
     let socket =
         settings.runtime.image.as_ref().map_or_else(|| met.address.path().to_owned(), |image| case.path(image.path()));
     let mut checks = Vec::new();
@@ -51,6 +51,19 @@ pub(super) async fn checks(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
         checks.push(Check::note(id, "no rule has a target"));
     }
     checks
+}
+
+/// What is looked for at which target, and the rules of which no image is known.
+pub(super) fn trials_of(case: &Case, settings: &Settings) -> (Vec<Trial>, Vec<String>) {
+    let old: Vec<String> = case.wishes.images.iter().flat_map(|image| old_names(settings, image)).collect();
+    trials(settings, &old)
+}
+
+/// What the node is, and the unit that its kubelet is in.
+pub(super) fn kind_and_unit(case: &Case) -> (Kind, &str) {
+    case.node
+        .as_ref()
+        .map_or((Kind::Plain, KUBELET), |node| (node.kind, node.units.first().map_or(KUBELET, String::as_str)))
 }
 
 async fn one(bench: &Bench<'_>, trial: &Trial) -> Check {

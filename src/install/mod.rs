@@ -15,7 +15,7 @@ pub mod journal;
 pub mod left;
 pub mod own;
 pub mod plan;
-mod remedy;
+pub mod remedy;
 pub mod render;
 pub mod watch;
 

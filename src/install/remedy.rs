@@ -3,7 +3,7 @@
 use crate::node::Kind;
 
 /// What to do about it that `runtime`, on a node of that kind, says `message` of a pull from `registry`.
-pub(super) fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &str) -> String {
+pub fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &str) -> String {
     // Its port may look like a status.
     let message = message.to_ascii_lowercase().replace(&registry.to_ascii_lowercase(), "");
     let has = |words: &[&str]| words.iter().any(|word| is_in(&message, word));

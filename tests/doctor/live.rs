@@ -172,6 +172,21 @@ async fn a_node_that_is_well_is_well_and_is_left_as_it_was() {
         socket["found"].as_str().unwrap().contains("with /etc/systemd/system/repoint.socket.d/listen.conf"),
         "{socket}"
     );
+    // And so is the way there, by a proxy that the runtime's unit does not name for this machine itself.
+    let unit = "[Service]\nEnvironment=HTTPS_PROXY=http://user:secret@127.0.0.1:1 NO_PROXY=x.example\nExecStart=/usr/bin/containerd\n";
+    node.put("/etc/systemd/system/containerd.service", unit);
+    let (output, said) = node.doctor(&["--egress", "--skip-pull"]).await;
+    let way = said.has("targets.egress", "ok", "manifest and blob came in ", "");
+    assert!(way["found"].as_str().unwrap().contains(&format!("met {registry} at {registry}")), "{way}");
+    assert_eq!(way["places"], serde_json::json!(["/etc/systemd/system/containerd.service:2"]));
+    assert!(!output.stdout.contains("secret"), "{output:?}");
+    said.comes_to(&output, "note");
+    // Elsewhere it is gone by, and named.
+    node.target("m.example", "");
+    let (output, said) = node.doctor(&["--egress", "--skip-pull"]).await;
+    said.has("targets.egress", "failure", "127.0.0.1:1", "in /etc/systemd/system/containerd.service:2");
+    assert!(!output.stdout.contains("secret"), "{output:?}");
+    node.target(&registry, "");
     // What was there before stays.
     Kubelet::v1(&world.containerd_socket()).pull(&format!("{registry}/pause:3.9")).await.unwrap();
     let before = ids(&world).await;
@@ -200,24 +215,29 @@ async fn a_target_that_does_not_serve_is_named_with_what_to_mend() {
     let busy = witness.address().to_string();
     world.serve_from(&busy, witness.address());
     let before = ids(&world).await;
-    for (target, found, remedy) in [
+    for (target, found, remedy, met) in [
         (
             "127.0.0.1:1".to_owned(),
             "connection refused",
             "see that 127.0.0.1:1 runs and listens; if that takes a proxy, it is the runtime that has to know it: Environment=HTTPS_PROXY= in /etc/systemd/system/containerd.service.d/http-proxy.conf".to_owned(),
+            "connection refused",
         ),
-        (sealed.clone(), "x509", format!("`ca =` in /etc/containerd/certs.d/{sealed}/hosts.toml")),
+        (sealed.clone(), "x509", format!("`ca =` in /etc/containerd/certs.d/{sealed}/hosts.toml"), "certified by `CN=rcgen"),
         (
             guarded.host(),
             "401",
             "`credentials` of that target in /etc/repoint/repoint.toml".to_owned(),
+            "401 Unauthorized",
         ),
-        (format!("{here}/nothing"), "not found", format!("{here} does not have it: fill it")),
-        (busy.clone(), "429", format!("{busy} answers so many pulls a time")),
+        (format!("{here}/nothing"), "not found", format!("{here} does not have it: fill it"), "404 Not Found"),
+        (busy.clone(), "429", format!("{busy} answers so many pulls a time"), "429 Too Many Requests"),
     ] {
         node.target(&target, "");
-        let (output, said) = node.doctor(&[]).await;
+        let (output, said) = node.doctor(&["--egress"]).await;
         let check = said.has("targets.pull", "failure", found, &remedy);
+        let host = target.split('/').next().unwrap();
+        let way = said.has("targets.egress", "failure", met, host);
+        assert!(way["found"].as_str().unwrap().contains(&format!("met {host}")), "{way}");
         assert_eq!(check["about"], format!("{target}/pause:3.9"));
         said.comes_to(&output, "failure");
         assert_eq!(ids(&world).await, before);

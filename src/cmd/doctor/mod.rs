@@ -36,7 +36,9 @@ pub fn run(options: &Doctor) -> Result<Exit, Failure> {
         root: options.root.clone(),
         config: options.service.config.clone(),
         runtime,
-        images: if options.skip_pull { Vec::new() } else { options.pull.clone() },
+        images: options.pull.clone(),
+        is_pulled: !options.skip_pull,
+        egress: options.egress,
     };
     let system = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let system = system.map_err(|error| Failure::new(Exit::Failed, Unable(error)))?;
