@@ -64,7 +64,8 @@ pub(super) async fn dial(way: &Way, names: &Names, origin: &Origin, step: &mut S
     step.proxy = proxy.map(ToString::to_string);
 
     let started = Instant::now();
-    step.addresses = within(way, host, names.find(host)).await?;
+    let silent = |_| Fault::new(Kind::Dns, host, "no name server of /etc/resolv.conf answered in time");
+    step.addresses = tokio::time::timeout(way.limits.connect, names.find(host)).await.map_err(silent)??;
     step.millis.name = Some(millis(started));
 
     let started = Instant::now();
