@@ -71,7 +71,8 @@ fn much_of_everything_ends() {
     write("quotes.sh", &"'\"{{".repeat(300_000));
     let mut laughs = "a0: &a0 [x, x]\n".to_owned();
     for number in 1..2_000 {
-        laughs += &format!("a{number}: &a{number} [*a{0}, *a{0}]\n", number - 1);
+        let line = format!("a{number}: &a{number} [*a{0}, *a{0}]\n", number - 1);
+        laughs.push_str(&line);
     }
     write("laughs.yaml", &laughs);
     let told = json(&[&path], "");
