@@ -1,6 +1,6 @@
 //! Files, and directories with all below them.
 
-use super::document::{Document, Form};
+use super::document::{Document, Form, STDIN};
 use super::{Kind, Unread};
 use crate::output::counted;
 use rustix::fs::{Mode, OFlags, open};
@@ -43,7 +43,7 @@ impl Input {
     ///
     /// When that can't be done, or it is no text that can be searched.
     pub fn stdin(input: &mut dyn Read) -> Result<Self, Unread> {
-        let name = "-".to_owned();
+        let name = STDIN.to_owned();
         let text = text(&name, input, LARGEST_INPUT)?;
         Ok(Self { path: None, name, text, form: Form::Yaml(Kind::Manifest) })
     }
