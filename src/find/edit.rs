@@ -1,7 +1,7 @@
 //! The bytes of a text that say an image otherwise, and no others.
 
 use super::{Finding, Mention, Part};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 /// Bytes that take the place of others.
@@ -13,36 +13,43 @@ pub struct Edit {
     pub says: String,
 }
 
+/// One name that stays keeps another, and that a third: nobody writes more of a chain than this.
+const ROUNDS: usize = 32;
+
 /// What makes a text name the substitutes: the edits, and how many of the findings they mend; of all that it names. A finding is left as it is where
 /// its rule does not rewrite, where it depends on a namespace that is not known what takes its place, where a piece of the name is not written
 /// in this text, and where somebody else's name has the same piece and would be another.
 pub fn edits(text: &str, mentions: &[(&Mention, Option<Finding>)]) -> (Vec<Edit>, usize) {
     let mut wanted: BTreeMap<usize, Edit> = BTreeMap::new();
-    let mut refused: Vec<Range<usize>> = Vec::new();
+    // Pieces that stay, by where they begin.
+    let mut refused: HashSet<usize> = HashSet::new();
     let each: Vec<Option<Vec<Edit>>> =
         mentions.iter().map(|(mention, finding)| edits_of(text, mention, finding.as_ref()?)).collect();
     for edit in each.iter().flatten().flatten() {
         let before = wanted.entry(edit.at.start).or_insert_with(|| edit.clone());
         if before != edit {
-            refused.push(edit.at.clone());
+            refused.insert(edit.at.start);
         }
     }
     // What is not mended keeps all of its pieces.
     for ((mention, _), edits) in mentions.iter().zip(&each) {
         if edits.is_none() && mention.parts.len() > 1 {
-            refused.extend(mention.parts.iter().filter_map(|part| part.at.clone()));
+            refused.extend(mention.parts.iter().filter_map(|part| part.at.as_ref().map(|at| at.start)));
         }
     }
-    loop {
-        let is_refused = |edit: &Edit| refused.iter().any(|at| at.start < edit.at.end && edit.at.start < at.end);
-        let lost: Vec<_> = each.iter().flatten().filter(|edits| edits.iter().any(is_refused)).flatten().collect();
-        let more: Vec<_> = lost.iter().filter(|edit| !refused.contains(&edit.at)).map(|edit| edit.at.clone()).collect();
-        if more.is_empty() {
+    for round in 0..=ROUNDS {
+        let is_refused = |edits: &&Vec<Edit>| edits.iter().any(|edit| refused.contains(&edit.at.start));
+        let lost: Vec<usize> = each.iter().flatten().filter(is_refused).flatten().map(|edit| edit.at.start).collect();
+        let known = refused.len();
+        refused.extend(lost);
+        if refused.len() == known {
             break;
         }
-        refused.extend(more);
+        if round == ROUNDS {
+            return (Vec::new(), 0);
+        }
     }
-    let stays = |edit: &Edit| !refused.contains(&edit.at);
+    let stays = |edit: &Edit| !refused.contains(&edit.at.start);
     let mended = each.iter().flatten().filter(|edits| edits.iter().all(stays)).count();
     let mut edits: Vec<Edit> = wanted.into_values().filter(stays).collect();
     let mut end = 0;

@@ -71,7 +71,8 @@ fn much_of_everything_ends() {
     write("quotes.sh", &"'\"{{".repeat(300_000));
     let mut laughs = "a0: &a0 [x, x]\n".to_owned();
     for number in 1..2_000 {
-        laughs += &format!("a{number}: &a{number} [*a{0}, *a{0}]\n", number - 1);
+        let line = format!("a{number}: &a{number} [*a{0}, *a{0}]\n", number - 1);
+        laughs.push_str(&line);
     }
     write("laughs.yaml", &laughs);
     let told = json(&[&path], "");
@@ -86,6 +87,7 @@ fn links_lead_nowhere_and_what_is_no_file_is_not_waited_for() {
     let (directory, path) = place();
     let at = |name: &str| directory.path().join(name);
     symlink(".", at("loop")).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, at(".ignore"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
     symlink("itself.yaml", at("itself.yaml")).unwrap();
     symlink("good.yaml", at("link.yaml")).unwrap();
     symlink("nowhere.yaml", at("dangling.yaml")).unwrap();
@@ -142,14 +144,25 @@ fn what_git_ignores_is_not_looked_at_unless_it_is_named() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, GOOD).unwrap();
     };
-    ["build/a.yaml", "deep/b/skip.yaml", "kept.yaml", ".hidden/c.yaml", ".git/d.yaml"]
-        .iter()
-        .for_each(|name| write(name));
-    fs::write(directory.path().join(".gitignore"), "/build\nskip.yaml\n").unwrap();
-    let found = |words: &[&str]| json(words, "")["findings"].as_array().unwrap().len();
-    assert_eq!(found(&[&path]), 2);
-    assert_eq!(found(&[&path, &format!("{path}/deep/b/skip.yaml")]), 3);
-    assert_eq!(found(&[&format!("{path}/.hidden")]), 1);
+    let files =
+        ["build/a.yaml", "deep/b/skip.yaml", "deep/b/again.yaml", "kept.yaml", ".hidden/c.yaml", "deep/.git/d.yaml"];
+    files.iter().for_each(|name| write(name));
+    fs::write(directory.path().join(".gitignore"), "/build\nskip.yaml\nagain.yaml\n[\n").unwrap();
+    fs::write(directory.path().join("deep/b/.gitignore"), "!again.yaml\n").unwrap();
+    let found = |words: &[&str]| {
+        let told = json(words, "");
+        let findings = told["findings"].as_array().unwrap().iter();
+        let file = |finding: &Value| finding["file"].as_str().unwrap().strip_prefix(&path).unwrap().to_owned();
+        findings.map(file).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found(&[&path]), "/deep/b/again.yaml /good.yaml /kept.yaml");
+    let (skipped, hidden) = (format!("{path}/deep/b/skip.yaml"), format!("{path}/.hidden"));
+    assert_eq!(found(&[&skipped, &hidden]), "/deep/b/skip.yaml /.hidden/c.yaml");
+    // What is said above goes for what is below it in the same repository, and `deep` is one of its own.
+    assert_eq!(found(&[&format!("{path}/deep/b")]), "/deep/b/again.yaml /deep/b/skip.yaml");
+    fs::remove_dir_all(directory.path().join("deep/.git")).unwrap();
+    fs::create_dir(directory.path().join(".git")).unwrap();
+    assert_eq!(found(&[&format!("{path}/deep/b")]), "/deep/b/again.yaml");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn the_corpus_gives_what_is_marked_in_it_and_nothing_else() {
         let broken = case.unread.map(|line| format!("{}:{line}", file.display()));
         let said: Vec<_> = unread.iter().map(|unread| unread["where"].as_str().unwrap()).collect();
         if said != broken.as_deref().into_iter().collect::<Vec<_>>() {
-            let _infallible = write!(wrong, "{} ({}): {unread:?}\n", case.path, case.about);
+            let _infallible = writeln!(wrong, "{} ({}): {unread:?}", case.path, case.about);
         }
     }
     let all: usize = cases.iter().map(|case| case.findings.len()).sum();
@@ -104,7 +104,7 @@ fn mending_changes_the_bytes_of_references_alone_and_is_done_once() {
     for case in &cases {
         let now = fs::read_to_string(directory.path().join(&case.path)).unwrap();
         if now != case.mended {
-            let _infallible = write!(wrong, "{} ({}):\n{now}\n", case.path, case.about);
+            let _infallible = writeln!(wrong, "{} ({}):\n{now}", case.path, case.about);
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

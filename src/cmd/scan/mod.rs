@@ -9,6 +9,7 @@ use super::{Failure, note, print, site};
 use crate::args::{Layout, Scan as Options, Serve};
 use crate::config::{self, Settings};
 use crate::exit::Exit;
+use crate::find::document::STDIN;
 use crate::find::file::{self, Input};
 use crate::find::{self, Finding, Found, Mention, Unread};
 use crate::node::Tree;
@@ -31,8 +32,6 @@ enum Undone {
     Incomplete(u64),
 }
 
-/// Stands for standard input among the targets.
-const STDIN: &str = "-";
 /// Stands for this node.
 const NODE: &str = "node";
 

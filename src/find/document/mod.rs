@@ -42,6 +42,9 @@ pub struct Document<'a> {
     pub namespace: Option<&'a str>,
 }
 
+/// What standard input is called.
+pub const STDIN: &str = "-";
+
 /// Files that are read as text, by the end of their names. Prose and programs are not: what they name, nobody pulls by them.
 const TEXTS: [&str; 26] = [
     "bash",
@@ -125,7 +128,7 @@ impl Document<'_> {
                 column: place.map(|(_, column)| column),
                 text: None,
             };
-            if mention.kind == Kind::Object {
+            if mention.kind == Kind::Object && self.name == STDIN {
                 mention.place.text = Some(told(mention));
             }
         }

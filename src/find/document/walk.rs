@@ -108,6 +108,10 @@ impl<'a> Walk<'a> {
         }
         let variable = tree.get(id, "value").and_then(|_| tree.text(id, &["name"]));
         for (key_id, value) in tree.entries(id) {
+            if tree.scalar(*key_id).is_none() {
+                // `{{ … }}` is a mapping in a mapping to YAML, and a template to everybody else.
+                self.template(tree, id, key, context, container);
+            }
             let inner = tree.scalar(*key_id).unwrap_or_default();
             let is_left_out = inner == COPY || inner == "managedFields" || (is_object && inner == "status");
             if is_left_out || told.iter().any(|key| key == inner) {
@@ -156,12 +160,26 @@ impl<'a> Walk<'a> {
         }
         let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
         let masked = if has_lines { text::mask(&masked, Comments::Hash) } else { masked };
+        self.search(&masked, start, key, context, container);
+    }
+
+    /// What a mapping has that is a template's.
+    fn template(&mut self, tree: &Tree<'_>, id: Id, key: &str, context: &Context, container: Option<&str>) {
+        let Some(node) = tree.node(id) else { return };
+        let raw = self.text.get(node.at.clone()).filter(|raw| raw.starts_with("{{"));
+        if let Some(raw) = raw {
+            self.search(&text::mask(raw, Comments::Hash), node.at.start, key, context, container);
+        }
+    }
+
+    /// What is named in the masked text of a value that begins there.
+    fn search(&mut self, masked: &str, start: usize, key: &str, context: &Context, container: Option<&str>) {
         let about = match key {
             _ if is_image(key) => About::Image,
             _ if is_place(key) => About::Place,
             _ => About::Nothing,
         };
-        for token in text::search(&masked, about) {
+        for token in text::search(masked, about) {
             let token = token.shifted(start);
             if let Some(part) = token.part(self.text) {
                 self.add(vec![part], token.extent, context, container);

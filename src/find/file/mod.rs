@@ -1,6 +1,8 @@
 //! Files, and directories with all below them.
 
-use super::document::{Document, Form};
+mod tree;
+
+use super::document::{Document, Form, STDIN};
 use super::{Kind, Unread};
 use crate::output::counted;
 use rustix::fs::{Mode, OFlags, open};
@@ -43,13 +45,13 @@ impl Input {
     ///
     /// When that can't be done, or it is no text that can be searched.
     pub fn stdin(input: &mut dyn Read) -> Result<Self, Unread> {
-        let name = "-".to_owned();
+        let name = STDIN.to_owned();
         let text = text(&name, input, LARGEST_INPUT)?;
         Ok(Self { path: None, name, text, form: Form::Yaml(Kind::Manifest) })
     }
 
-    /// Reads a file.
-    fn file(path: &Path, form: Form) -> Result<Self, Unread> {
+    /// Reads a file. One whose name does not say what it is says so itself.
+    fn file(path: &Path, form: Option<Form>) -> Result<Self, Unread> {
         let name = name(path);
         let failed = |error: io::Error| unread(&name, format!("cannot be read: {}", plain(&error)));
         // Opened without waiting: a pipe that nobody writes to would hold up everything.
@@ -59,6 +61,8 @@ impl Input {
             return Err(unread(&name, "not a regular file"));
         }
         let text = text(&name, &mut file, LARGEST)?;
+        let is_object = text.lines().any(|line| line.starts_with("apiVersion:")) || text.starts_with('{');
+        let form = form.unwrap_or(if is_object { Form::Yaml(Kind::Manifest) } else { Form::Text });
         Ok(Self { path: Some(path.to_owned()), name, text, form })
     }
 }
@@ -70,26 +74,19 @@ pub fn walk(paths: &[PathBuf], see: &mut dyn FnMut(Result<Input, Unread>)) {
     for path in paths {
         if !path.is_dir() {
             if is_new(path, &mut seen) {
-                let form = Form::of(path).unwrap_or(Form::Text);
-                see(Input::file(path, form));
+                see(Input::file(path, Form::of(path)));
             }
             continue;
         }
-        let mut walk = ignore::WalkBuilder::new(path);
-        // A directory that was copied out of a repository has the same files in it.
-        walk.require_git(false).sort_by_file_name(Ord::cmp);
-        for entry in walk.build() {
-            match entry {
-                Err(error) => see(Err(unread(&name(path), plain(&error)))),
-                Ok(entry) => {
-                    let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-                    let form = Form::of(entry.path()).filter(|_| is_file);
-                    if let Some(form) = form.filter(|_| is_new(entry.path(), &mut seen)) {
-                        see(Input::file(entry.path(), form));
-                    }
+        tree::walk(path, &mut |entry| match entry {
+            Err((path, error)) => see(Err(unread(&name(&path), format!("cannot be read: {}", plain(&error))))),
+            Ok(path) => {
+                let form = Form::of(&path);
+                if let Some(form) = form.filter(|_| is_new(&path, &mut seen)) {
+                    see(Input::file(&path, Some(form)));
                 }
             }
-        }
+        });
     }
 }
 
