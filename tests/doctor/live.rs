@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -17,7 +19,7 @@ use crate::support::kubelet::Kubelet;
 use crate::support::repoint::{Output, Repoint, program};
 use crate::support::standin::{Answer, Standin};
 use crate::support::unit::{SERVICE, SOCKET};
-use crate::support::world::{Image, Refusal, Witness, World};
+use crate::support::world::{Image, LOGIN, Refusal, Witness, World};
 
 const VERSION: &str = "/runtime.v1.RuntimeService/Version";
 const LIST: &str = "/runtime.v1.ImageService/ListImages";
@@ -242,7 +244,53 @@ async fn a_target_that_does_not_serve_is_named_with_what_to_mend() {
         said.comes_to(&output, "failure");
         assert_eq!(ids(&world).await, before);
     }
+    // With the target's own credentials it comes, by the runtime and by itself.
+    let host = guarded.host();
+    let auth = STANDARD.encode(format!("{}:{}", LOGIN.user, LOGIN.password));
+    let file = format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{auth}\"}}}}}}");
+    node.put("/etc/repoint/docker.json", &file);
+    let text = node.target(&host, "");
+    let target = format!("targets = [{host:?}]");
+    assert!(text.contains(&target));
+    let text = text.replace(&target, &format!("targets = [{{ location = {host:?}, credentials = \"own\" }}]"));
+    let credentials = "[credentials.own]\ndocker_config = \"/etc/repoint/docker.json\"\n";
+    node.put("/etc/repoint/repoint.toml", &format!("{text}{credentials}"));
+    let (output, said) = node.doctor(&["--egress"]).await;
+    said.has("targets.pull", "ok", "pulled in", "");
+    said.has("targets.egress", "ok", "manifest and blob came", "");
+    assert!(!output.stdout.contains(&auth) && !output.stdout.contains(LOGIN.password));
+    assert_eq!(ids(&world).await, before);
     world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_else_who_takes_image_calls_is_not_passed_by_in_silence() {
+    if let Err(missing) = World::available() {
+        return missing.skip("no namespaces");
+    }
+    let directory = tempfile::Builder::new().prefix("rp-").tempdir().unwrap();
+    let runtime = directory.path().join("c.sock");
+    let _runtime = Standin::start(&runtime);
+    let node = Node::make(directory.path(), &runtime);
+    node.target("m.example", "");
+    let examined = async || node.doctor(&["--skip-pull"]).await.1;
+    examined().await.has("runtime.image-endpoint", "ok", "nobody else takes any", "");
+    // One that is there, and that nobody uses.
+    let soci = "/run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock";
+    fs::create_dir_all(node.root.join("run/soci-snapshotter-grpc")).unwrap();
+    let proxy = Standin::start(&node.root.join(&soci[1..]));
+    examined().await.has("runtime.image-endpoint", "note", soci, "image_endpoint = ");
+    // One that the kubelet used before.
+    let unit = fs::read_to_string(node.root.join("etc/systemd/system/kubelet.service")).unwrap();
+    let other = unit
+        .replace(" --image-service-endpoint", &format!(" --image-service-endpoint={soci} --image-service-endpoint"));
+    node.put("/etc/systemd/system/kubelet.service", &other);
+    examined().await.has("runtime.image-endpoint", "warning", "with it, that is passed by", soci);
+    // One that repoint uses, and that then is not there.
+    node.target("m.example", &format!("image_endpoint = \"unix://{soci}\""));
+    examined().await.has("runtime.image-endpoint", "ok", "by `image_endpoint`", "");
+    drop(proxy);
+    examined().await.has("runtime.image-endpoint", "failure", "by `image_endpoint`", soci);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 mod files;
 mod live;
+mod service;
 
 use repoint::doctor::Id;
 use serde_json::Value;
