@@ -21,6 +21,20 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// Whether repoint can be taken off the node with its files below `root`, and if not, what is said.
+pub(crate) fn may_be_removed(root: &Path) -> Result<(), String> {
+    let output = Command::new("sh").arg(source("packaging/may-be-removed")).arg(root).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    match output.status.code() {
+        Some(0) => {
+            assert_eq!(said, "");
+            Ok(())
+        }
+        Some(1) => Err(said),
+        other => panic!("{other:?}: {said}"),
+    }
+}
+
 /// A node's files.
 struct Node(TempDir);
 
@@ -40,25 +54,15 @@ impl Node {
         self.has("/proc/4711/cmdline", &format!("{}\0", words.join("\0")))
     }
 
-    /// Whether repoint can be taken off, and if not, what it says.
     fn may_be_removed(&self) -> Result<(), String> {
-        let output = Command::new("sh").arg(source("packaging/may-be-removed")).arg(self.0.path()).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        match output.status.code() {
-            Some(0) => {
-                assert_eq!(said, "");
-                Ok(())
-            }
-            Some(1) => Err(said),
-            other => panic!("{other:?}: {said}"),
-        }
+        may_be_removed(self.0.path())
     }
 
     fn refuses_for(&self, place: &str) {
         let said = self.may_be_removed().expect_err(place);
         assert!(said.contains(&format!("    {place}")), "{place} is not in: {said}");
         // What to do, either way.
-        assert!(said.contains("restart the kubelet") && said.contains("touch /etc/repoint/remove-anyway"), "{said}");
+        assert!(said.contains("repoint uninstall") && said.contains("touch /etc/repoint/remove-anyway"), "{said}");
     }
 }
 

@@ -13,6 +13,7 @@ use std::process::Command;
 
 use super::support::repoint::{Output, run};
 use super::support::world::Missing;
+use crate::package::may_be_removed;
 use eyes::{Seen, everything};
 use layouts::{Layout, OURS, all, at};
 
@@ -106,6 +107,20 @@ fn what_is_generated_anew_leaves_the_node_wired() {
         assert_eq!((layout.endpoint)(root).as_deref(), Some(OURS), "{}", layout.name);
         done(&["uninstall"], root);
         same(layout.name, &everything(root), &everything(other.path()));
+    }
+}
+
+#[test]
+fn a_package_is_not_removed_while_an_installation_is_there_and_is_after_it() {
+    for layout in all() {
+        let (directory, _) = made(&layout);
+        let root = directory.path();
+        may_be_removed(root).unwrap_or_else(|why| panic!("{}: {why}", layout.name));
+        done(&["install"], root);
+        let why = may_be_removed(root).expect_err(layout.name);
+        assert!(why.contains("repoint uninstall"), "{}: {why}", layout.name);
+        done(&["uninstall"], root);
+        may_be_removed(root).unwrap_or_else(|why| panic!("{}: {why}", layout.name));
     }
 }
 
