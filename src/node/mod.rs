@@ -1,7 +1,7 @@
 //! What a node is, by its files: who starts its kubelet, what that one is told, and where a word of ours would hold and stay.
 //!
-//! A [`Tree`] is the files, as they are or as they would be; [`unit`] reads systemd's, with their [`environment`], [`kubelet`] what
-//! the command line, the configuration and its drop-ins come to, [`rancher`] the same where the kubelet is within k3s or RKE2.
+//! A [`Tree`] is the files, as they are or as they would be; [`mod@unit`] reads systemd's, with their [`environment`], [`kubelet`] what
+//! the command line, the configuration and its drop-ins come to, `rancher` the same where the kubelet is within k3s or RKE2.
 //! What can't be understood is [`Unclear`], with file and line. Nothing here changes anything.
 
 pub mod environment;
