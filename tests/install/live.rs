@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use super::{JOURNAL, is_wired, same, somewhere, told};
 use crate::support::kubelet::Kubelet;
 use crate::support::repoint::{Output, Repoint, program};
 use crate::support::standin::{Answer, Standin, User};
+use crate::support::world::World;
 
 const PULL: &str = "/runtime.v1.ImageService/PullImage";
 const LIST: &str = "/runtime.v1.ImageService/ListImages";
@@ -56,7 +57,8 @@ struct Live {
     directory: TempDir,
     before: Seen,
     layout: Layout,
-    standin: Standin,
+    /// Unset where the runtime is a real one.
+    standin: Option<Standin>,
     repoint: Option<Repoint>,
     healthz: SocketAddr,
     is_well: Arc<AtomicBool>,
@@ -65,8 +67,13 @@ struct Live {
     _kubelet: JoinSet<()>,
 }
 
-/// Unset where nobody may make namespaces, or the machine's own files can't be hidden.
+/// A node with a stand-in for its runtime.
 async fn live(name: &str) -> Option<Live> {
+    live_before(name, None).await
+}
+
+/// Unset where nobody may make namespaces, or the machine's own files can't be hidden.
+async fn live_before(name: &str, containerd: Option<&Path>) -> Option<Live> {
     let can = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status().await;
     if !can.is_ok_and(|can| can.success()) {
         assert!(std::env::var_os("CI").is_none(), "no namespaces can be had here");
@@ -93,8 +100,14 @@ async fn live(name: &str) -> Option<Live> {
     }
     let before = node(root);
     let runtime = root.join("run/containerd/containerd.sock");
-    let standin = Standin::start(&runtime);
-    standin.answers(LIST, |_| Answer::refusal(Code::Unimplemented, "no lists"));
+    let standin = if let Some(containerd) = containerd {
+        symlink(containerd, &runtime).unwrap();
+        None
+    } else {
+        let standin = Standin::start(&runtime);
+        standin.answers(LIST, |_| Answer::refusal(Code::Unimplemented, "no lists"));
+        Some(standin)
+    };
     let repoint = Repoint::before(&runtime, &root.join("run")).start().await;
     let (is_well, calls) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
     let healthz = health(Arc::clone(&is_well));
@@ -143,6 +156,10 @@ fn kubelet(root: PathBuf, says: fn(&Path) -> Option<String>, socket: PathBuf, ca
 impl Live {
     fn root(&self) -> &Path {
         self.directory.path()
+    }
+
+    fn standin(&self) -> &Standin {
+        self.standin.as_ref().expect("this node's runtime is a stand-in")
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -201,7 +218,7 @@ async fn a_node_that_runs_is_tried_switched_watched_and_switched_back() {
         let reload = if name == "plain" { vec!["daemon-reload"] } else { vec![] };
         let kubelet = ["restart --no-block kubelet.service"];
         assert_eq!(node.told(), [&["restart repoint.service"][..], &reload, &kubelet].concat());
-        assert!(node.standin.own_calls().iter().any(|call| call.path() == PULL));
+        assert!(node.standin().own_calls().iter().any(|call| call.path() == PULL));
         assert!(node.done(&["install"]).await.contains("so already"));
         assert!(node.told().is_empty(), "what is so already takes no restart");
         node.done(&["uninstall"]).await;
@@ -211,9 +228,37 @@ async fn a_node_that_runs_is_tried_switched_watched_and_switched_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_runtime_pulls_from_a_real_registry_before_the_kubelet_is_switched() {
+    let Some(world) = World::start().await else { return };
+    let Some(node) = live_before("kubeadm 1.31 on Debian", Some(&world.containerd_socket())).await else { return };
+    let containerd = Kubelet::v1(&world.containerd_socket());
+    for (image, expected) in [
+        ("k8s.gcr.io/pause:9.9", "registry.k8s.io does not have it"),
+        // Its registry refuses connections.
+        ("k8s.gcr.io/pause:3.9", "the runtime does not reach registry.k8s.io"),
+    ] {
+        if image.ends_with("3.9") {
+            world.cut_off("registry.k8s.io");
+        }
+        let output = node.run(&["install", "--check-image", image]).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(expected) && output.stderr.contains("as it was"), "{image}: {output:?}");
+        node.is_as_it_was();
+    }
+    world.serve("registry.k8s.io");
+    node.done(&["install"]).await;
+    node.is_wired();
+    assert_eq!(containerd.image_status(TARGET).await.unwrap(), None, "what was pulled to try is gone again");
+    node.done(&["uninstall"]).await;
+    node.is_as_it_was();
+    drop(node);
+    world.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_that_fails_leaves_the_kubelet_alone_and_names_what_to_mend() {
     let Some(node) = live("kubeadm 1.31 on Debian").await else { return };
-    node.standin.answers(PULL, |_| Answer::refusal(Code::Unknown, "x509: certificate signed by unknown authority"));
+    node.standin().answers(PULL, |_| Answer::refusal(Code::Unknown, "x509: certificate signed by unknown authority"));
     let output = node.run(&["install"]).await;
     assert_eq!(output.code, Some(1));
     let expected = "name the CA of its certificate in";
@@ -228,16 +273,16 @@ async fn a_pull_that_fails_leaves_the_kubelet_alone_and_names_what_to_mend() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_that_was_pulled_to_try_is_removed_unless_it_was_there() {
     let Some(node) = live("kubeadm 1.31 on Debian").await else { return };
-    node.standin.answers(LIST, |_| Answer::message(&repoint::cri::v1::ListImagesResponse::default()));
+    node.standin().answers(LIST, |_| Answer::message(&repoint::cri::v1::ListImagesResponse::default()));
     let remove = "/runtime.v1.ImageService/RemoveImage";
-    node.standin.answers(remove, |_| Answer::message(&repoint::cri::v1::RemoveImageResponse::default()));
+    node.standin().answers(remove, |_| Answer::message(&repoint::cri::v1::RemoveImageResponse::default()));
     node.done(&["install"]).await;
-    let is_removal = |node: &Live| node.standin.own_calls().iter().filter(|call| call.path() == remove).count();
+    let is_removal = |node: &Live| node.standin().own_calls().iter().filter(|call| call.path() == remove).count();
     assert_eq!(is_removal(&node), 1);
     node.done(&["uninstall"]).await;
     let image = repoint::cri::v1::Image { id: id_of(&node).await, ..Default::default() };
     let there = repoint::cri::v1::ListImagesResponse { images: vec![image] };
-    node.standin.answers(LIST, move |_| Answer::message(&there));
+    node.standin().answers(LIST, move |_| Answer::message(&there));
     node.done(&["install"]).await;
     assert_eq!(is_removal(&node), 1, "to remove it by one name is to remove it by all");
 }
@@ -340,7 +385,7 @@ async fn images_that_would_be_lost_are_named_first() {
     let (old, new, other) = ("k8s.gcr.io/app:v1", "registry.k8s.io/app:v1", "k8s.gcr.io/known:v1");
     put(node.root(), "/var/lib/repoint/served", &format!("{old} {new}\n{other} registry.k8s.io/known:v1\n"));
     for image in [new, other, "registry.k8s.io/known:v1"] {
-        node.standin.has_image(image, User::Unsaid);
+        node.standin().has_image(image, User::Unsaid);
     }
     let container = repoint::cri::v1::Container {
         image: Some(repoint::cri::v1::ImageSpec { image: new.to_owned(), ..Default::default() }),
@@ -348,7 +393,7 @@ async fn images_that_would_be_lost_are_named_first() {
         ..Default::default()
     };
     let containers = repoint::cri::v1::ListContainersResponse { containers: vec![container] };
-    node.standin.answers(CONTAINERS, move |_| Answer::message(&containers));
+    node.standin().answers(CONTAINERS, move |_| Answer::message(&containers));
     node.told();
     let output = node.run(&["uninstall"]).await;
     assert_eq!(output.code, Some(5), "{output:?}");
