@@ -198,6 +198,10 @@ async fn the_proxy_is_named_in_every_step_and_its_refusal_is_not_the_registrys()
     assert_eq!(trace.fault, None);
     assert!(trace.steps.iter().all(|step| step.proxy.as_deref() == Some(&*proxy.host())));
     assert_eq!(trace.steps[0].certificates[0].subject, "CN=registry.example");
+    let away = Proxies::new(Some("http://127.0.0.1:9"), None, None);
+    let fault = follow("registry.example", Some(&authority), away).await.fault.unwrap();
+    assert_eq!(fault.kind, Kind::Refused);
+    assert!(fault.to_string().ends_with("it is the proxy on the way to registry.example"), "{fault}");
     let trace = follow("blocked.example", Some(&authority), proxies).await;
     let fault = trace.fault.unwrap();
     assert_eq!((fault.kind, fault.host), (Kind::Proxy, proxy.host()));
