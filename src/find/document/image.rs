@@ -3,6 +3,7 @@
 use super::super::yaml::{self, Id, Tree};
 use super::super::{Extent, Part};
 use crate::reference::Reference;
+use std::ops::Range;
 
 /// A name in pieces, and the nodes that say it.
 #[derive(Debug)]
@@ -19,8 +20,13 @@ const NAMES: [&str; 4] = ["repository", "repo", "image", "name"];
 
 /// The piece that a node is.
 pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
-    let node = tree.node(id)?;
-    Some(Part { at: yaml::content(text, node), says: tree.scalar(id)?.trim().to_owned() })
+    let within = |at: Range<usize>| {
+        let raw = text.get(at.clone())?;
+        // What is around it in quotes is no part of it.
+        let start = at.start.saturating_add(raw.len().saturating_sub(raw.trim_start().len()));
+        Some(start..start.saturating_add(raw.trim().len()))
+    };
+    Some(Part { at: yaml::content(text, tree.node(id)?).and_then(within), says: tree.scalar(id)?.trim().to_owned() })
 }
 
 /// The names in pieces that a mapping has: `registry`, `repository`, `tag` and `digest`, or `imageRepository` and `imageTag`,
@@ -100,6 +106,14 @@ fn joined(before: &str, word: &str) -> String {
     }
     let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
     format!("{before}{}{rest}", first.to_ascii_uppercase())
+}
+
+/// The names by which a kustomization selects images that it gives new names, with the bytes at which they begin.
+pub(super) fn selectors(text: &str, tree: &Tree<'_>, root: Id) -> Vec<(String, usize)> {
+    let images = tree.get(root, "images").map(|id| tree.items(id)).unwrap_or_default();
+    let renamed = images.iter().filter(|entry| tree.text(**entry, &["newName"]).is_some_and(|name| !name.is_empty()));
+    let name = |entry: &Id| part(text, tree, tree.get(*entry, "name")?);
+    renamed.filter_map(name).filter_map(|part| Some((part.says, part.at?.start))).collect()
 }
 
 /// The entry of a kustomization's `images`: what takes the place of a name, or that which is given another tag.
