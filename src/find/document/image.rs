@@ -18,7 +18,7 @@ pub(super) struct Split {
 /// first two are the name's.
 const NAMES: [&str; 4] = ["repository", "repo", "image", "name"];
 
-/// The piece that a node is.
+/// The piece that a node is. What is null says nothing.
 pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
     let within = |at: Range<usize>| {
         let raw = text.get(at.clone())?;
@@ -26,7 +26,10 @@ pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
         let start = at.start.saturating_add(raw.len().saturating_sub(raw.trim_start().len()));
         Some(start..start.saturating_add(raw.trim().len()))
     };
-    Some(Part { at: yaml::content(text, tree.node(id)?).and_then(within), says: tree.scalar(id)?.trim().to_owned() })
+    let node = tree.node(id)?;
+    let is_null = text.get(node.at.clone()).is_some_and(|raw| matches!(raw, "" | "null" | "Null" | "NULL" | "~"));
+    let says = tree.scalar(id).filter(|_| !is_null)?.trim().to_owned();
+    Some(Part { at: yaml::content(text, node).and_then(within), says })
 }
 
 /// The names in pieces that a mapping has: `registry`, `repository`, `tag` and `digest`, or `imageRepository` and `imageTag`,
@@ -57,12 +60,12 @@ fn split(text: &str, tree: &Tree<'_>, id: Id, before: &str, key: &str, global: O
     let (tag_key, tag) = named("tag");
     let (digest_key, digest) = named("digest");
     let is_repository = key.to_ascii_lowercase().ends_with("repository") || key.ends_with("repo");
-    // `image` or `name` alone is no name in pieces.
-    if !is_repository && (registry.is_none() || name.says.contains([':', '@'])) {
-        return None;
-    }
     let has_tag_key = tree.get(id, &tag_key).is_some() || tree.get(id, &digest_key).is_some();
     let own = Reference::parse(&name.says).ok().filter(|reference| reference.suffix().is_empty())?;
+    // `image` or `name` alone is no name in pieces.
+    if !is_repository && registry.is_none() && (own.is_short() || tag.is_none()) {
+        return None;
+    }
     if registry.is_none() && own.is_short() && (!has_tag_key || name.says.contains('.')) {
         return None;
     }
