@@ -1,7 +1,7 @@
 //! What a node is, by its files: who starts its kubelet, what that one is told, and where a word of ours would hold and stay.
 //!
-//! A [`Tree`] is the files, as they are or as they would be; [`unit`] reads systemd's, with their [`environment`], [`kubelet`] what
-//! the command line, the configuration and its drop-ins come to, [`rancher`] the same where the kubelet is within k3s or RKE2.
+//! A [`Tree`] is the files, as they are or as they would be; [`mod@unit`] reads systemd's, with their [`environment`], [`kubelet`] what
+//! the command line, the configuration and its drop-ins come to, `rancher` the same where the kubelet is within k3s or RKE2.
 //! What can't be understood is [`Unclear`], with file and line. Nothing here changes anything.
 
 pub mod environment;
@@ -142,6 +142,14 @@ impl Node {
         if found.len() > 1 && found.iter().any(is_used) {
             found.retain(is_used);
         }
+        if let (Some(baked), [(kind, units)]) = (baked, found.as_slice())
+            && baked.units() != kind.units()
+        {
+            let names = units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(" and ");
+            return Err(Unclear::Node(format!(
+                "--kind says that {baked} will come, and {names} is there: remove what is not used"
+            )));
+        }
         match (found.as_slice(), baked) {
             ([(Kind::Plain, units)], _) => plain(tree, units),
             ([(kind, units)], _) => with_units(tree, *kind, units),
@@ -233,7 +241,7 @@ fn variable_file(tree: &Tree, unit: &Unit) -> Result<Option<PathBuf>, Unclear> {
     let usual = VARIABLE_FILES.map(PathBuf::from);
     match unit.environment(tree)?.get(VARIABLE) {
         Some(variable) => Ok(Some(variable.file.clone()).filter(|file| usual.contains(file))),
-        None => Ok(unit.environment_files().into_iter().rfind(|file| usual.contains(file))),
+        None => Ok(unit.environment_files(tree)?.into_iter().rfind(|file| usual.contains(file))),
     }
 }
 
