@@ -17,7 +17,7 @@ use std::fmt::Write;
 
 /// What one is asked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Challenge {
+pub(super) enum Challenge {
     /// A user and a password.
     Basic,
     /// A token that somebody else gives.
@@ -122,7 +122,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The challenges of a header: `Bearer realm="…",service="…"`, perhaps more than one.
-fn read(header: &str) -> Vec<Challenge> {
+pub(super) fn read(header: &str) -> Vec<Challenge> {
     let mut all = Vec::new();
     let mut rest = header.trim();
     while !rest.is_empty() {

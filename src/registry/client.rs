@@ -16,6 +16,7 @@ use http::{HeaderValue, Method};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,12 +49,13 @@ pub struct Client {
     names: Names,
     idle: Mutex<HashMap<Origin, Vec<Link>>>,
     plain: Mutex<HashSet<(String, u16)>>,
-    /// What is shown, by registry and repository and by who asks.
+    /// What is shown, by whom and where.
     tokens: Mutex<HashMap<Door, HeaderValue>>,
+    hasher: RandomState,
 }
 
-/// Where a token opens: the registry and the repository, and whether for somebody it knows.
-type Door = (Origin, String, bool);
+/// Where a token opens, the registry and the repository, and a hash of whose it is: nobody's, where there is none.
+type Door = (Origin, String, Option<u64>);
 
 /// Docker Hub as a name in references, and as the host that is asked.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -89,6 +91,7 @@ impl Client {
             names: Names::default(),
             idle: Mutex::default(),
             tokens: Mutex::default(),
+            hasher: RandomState::new(),
         }
     }
 
@@ -187,7 +190,7 @@ impl Client {
     ) -> Result<Answer, Fault> {
         let repository = repository(image);
         let login = credential.map(Credential::login);
-        let door = (ask.url.origin.clone(), repository.clone(), login.is_some());
+        let door = (ask.url.origin.clone(), repository.clone(), login.map(|login| self.whose(login)));
         ask.authorization = match login {
             Some(Login::Registry(token)) => Some(header("Bearer", token.expose_secret())?),
             Some(Login::Basic { .. } | Login::Identity(_)) | None => lock(&self.tokens).get(&door).cloned(),
@@ -207,6 +210,14 @@ impl Client {
         match answer.fault() {
             Some(fault) => Err(fault),
             None => Ok(answer),
+        }
+    }
+
+    /// Tells those apart who ask, by what only this process can compare.
+    fn whose(&self, login: &Login) -> u64 {
+        match login {
+            Login::Basic { user, password } => self.hasher.hash_one((user.expose_secret(), password.expose_secret())),
+            Login::Identity(token) | Login::Registry(token) => self.hasher.hash_one(token.expose_secret()),
         }
     }
 

@@ -63,24 +63,28 @@ pub(super) async fn dial(way: &Way, names: &Names, origin: &Origin, step: &mut S
     let (host, port) = proxy.map_or((origin.host.as_str(), origin.port), |proxy| (proxy.host.as_str(), proxy.port));
     step.proxy = proxy.map(ToString::to_string);
 
+    let (tcp, address) = reach(way, names, host, port, step).await.map_err(|fault| on_the_way(fault, proxy, origin))?;
     let started = Instant::now();
-    let silent = |_| Fault::new(Kind::Dns, host, "no name server of /etc/resolv.conf answered in time");
-    step.addresses = tokio::time::timeout(way.limits.connect, names.find(host)).await.map_err(silent)??;
-    step.millis.name = Some(millis(started));
-
-    let started = Instant::now();
-    let (tcp, address) = connect(way, &place(host, port), &step.addresses, port).await?;
     step.address = Some(address);
     let mut stream: Box<dyn Stream> = Box::new(tcp);
     if let Some(proxy) = proxy.filter(|proxy| proxy.is_tls) {
         // Its certificates are not the host's.
-        let (encrypted, _) = tls(way, &proxy.host, &proxy.to_string(), stream).await?;
-        stream = encrypted;
+        let agreed = tls(way, &proxy.host, &proxy.to_string(), stream).await;
+        (stream, _) = agreed.map_err(|error| match error {
+            NoLink::Fault(fault) => NoLink::Fault(on_the_way(fault, Some(proxy), origin)),
+            NoLink::Plain => {
+                let detail = format!("it is the proxy on the way to {origin}, and speaks no TLS: is it http://?");
+                NoLink::Fault(Fault::new(Kind::Proxy, proxy.to_string(), detail))
+            }
+        })?;
     }
     if let Some(proxy) = proxy.filter(|_| origin.is_tls) {
-        stream = within(way, &proxy.to_string(), tunnel(proxy, origin, stream)).await?;
+        let through = within(way, &proxy.to_string(), tunnel(proxy, origin, stream)).await;
+        let is_said = |fault: &Fault| fault.kind == Kind::Proxy;
+        stream =
+            through.map_err(|fault| if is_said(&fault) { fault } else { on_the_way(fault, Some(proxy), origin) })?;
     }
-    step.millis.connect = Some(millis(started));
+    step.millis.connect = step.millis.connect.map(|reached| reached.saturating_add(millis(started)));
 
     if origin.is_tls {
         let started = Instant::now();
@@ -98,15 +102,47 @@ pub(super) async fn dial(way: &Way, names: &Names, origin: &Origin, step: &mut S
     Ok(Link { sender, _carrier: carrier, relay: proxy.filter(|_| !origin.is_tls).cloned(), made: step.clone() })
 }
 
+/// Finds the addresses of a host, and connects to one.
+async fn reach(
+    way: &Way,
+    names: &Names,
+    host: &str,
+    port: u16,
+    step: &mut Step,
+) -> Result<(TcpStream, SocketAddr), Fault> {
+    let started = Instant::now();
+    let silent = |_| Fault::new(Kind::Dns, host, "no name server of /etc/resolv.conf answered in time");
+    step.addresses = tokio::time::timeout(way.limits.connect, names.find(host)).await.map_err(silent)??;
+    step.millis.name = Some(millis(started));
+    let started = Instant::now();
+    let connected = connect(way, &place(host, port), &step.addresses, port).await;
+    step.millis.connect = Some(millis(started));
+    connected
+}
+
+/// What fails on the way to a proxy is not the registry's fault, which has to be said.
+fn on_the_way(mut fault: Fault, proxy: Option<&Proxy>, origin: &Origin) -> Fault {
+    if proxy.is_some() {
+        let more = if fault.detail.is_empty() { String::new() } else { format!("; {}", fault.detail) };
+        fault.detail = format!("it is the proxy on the way to {origin}{more}");
+    }
+    fault
+}
+
 /// Tries the addresses in turn.
 async fn connect(way: &Way, host: &str, addresses: &[IpAddr], port: u16) -> Result<(TcpStream, SocketAddr), Fault> {
     let mut first = None;
+    // Where there is no name, it is told already.
+    let of = |address: SocketAddr| if address.to_string() == host { String::new() } else { address.to_string() };
     for address in addresses.iter().take(ADDRESSES) {
         let address = SocketAddr::new(*address, port);
         let failed = match tokio::time::timeout(way.limits.connect, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok((stream, address)),
-            Ok(Err(error)) => Fault::new(kind(&error), host, format!("{address}: {error}")),
-            Err(_) => Fault::new(Kind::Timeout, host, format!("{address} does not answer")),
+            Ok(Err(error)) if kind(&error) == Kind::Unreachable => {
+                Fault::new(Kind::Unreachable, host, format!("{address}: {error}"))
+            }
+            Ok(Err(error)) => Fault::new(kind(&error), host, of(address)),
+            Err(_) => Fault::new(Kind::Timeout, host, of(address)),
         };
         first.get_or_insert(failed);
     }

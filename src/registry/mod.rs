@@ -29,6 +29,9 @@ mod step;
 mod trust;
 mod url;
 
+#[cfg(test)]
+mod properties;
+
 pub use certificate::Certificate;
 pub use client::{Client, Limits, Way};
 pub use egress::{Trace, egress};

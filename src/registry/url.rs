@@ -41,17 +41,18 @@ impl Url {
         };
         let authority = uri.authority()?;
         // Nobody has a user in there, but those who hide where it leads.
-        if authority.as_str().contains('@') || authority.host().is_empty() {
+        let host = bare(authority.host()).to_ascii_lowercase();
+        if authority.as_str().contains('@') || host.is_empty() {
             return None;
         }
-        let port = match authority.as_str().strip_prefix(authority.host())?.strip_prefix(':') {
-            Some(port) if !port.is_empty() => port.parse().ok().filter(|port| *port != 0)?,
-            _ if is_tls => 443,
-            _ => 80,
+        let port = match authority.as_str().strip_prefix(authority.host())? {
+            "" | ":" if is_tls => 443,
+            "" | ":" => 80,
+            port => port.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)?,
         };
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Some(Self { origin: Origin { is_tls, host: bare(authority.host()).to_ascii_lowercase(), port }, path })
+        Some(Self { origin: Origin { is_tls, host, port }, path })
     }
 
     /// Where a `Location` leads that was found here.
@@ -122,6 +123,8 @@ mod tests {
             ("ftp://b.example/", None),
             ("javascript:alert(1)", None),
             ("https://", None),
+            ("https://[]./", None),
+            ("https://[]/", None),
             ("https://b.example:99999/", None),
             ("https://b.example/\u{1b}[2J", None),
         ] {

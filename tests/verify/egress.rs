@@ -175,6 +175,20 @@ async fn what_comes_byte_by_byte_ends_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_proxy_may_have_tls_of_its_own() {
+    let (store, authority) = (registry(), Authority::new("Corp CA"));
+    let server = Server::tls(authority.signs("registry.example"), move |asked| store.answer(asked)).await;
+    let names = [("registry.example:443", server.address)];
+    let proxy = Server::tls_proxy(authority.signs("127.0.0.1"), &names).await;
+    let proxies = Proxies::new(Some(&format!("https://{}", proxy.address)), None, None);
+    let trace = follow("registry.example", Some(&authority), proxies.clone()).await;
+    assert_eq!(trace.fault, None);
+    assert_eq!(trace.steps[0].certificates[0].subject, "CN=registry.example");
+    let fault = follow("registry.example", None, proxies).await.fault.unwrap();
+    assert_eq!((fault.kind, fault.host), (Kind::UnknownAuthority, proxy.host()));
+}
+
+#[tokio::test]
 async fn the_proxy_is_named_in_every_step_and_its_refusal_is_not_the_registrys() {
     let (store, authority) = (registry(), Authority::new("Corp CA"));
     let server = Server::tls(authority.signs("registry.example"), move |asked| store.answer(asked)).await;
@@ -184,6 +198,10 @@ async fn the_proxy_is_named_in_every_step_and_its_refusal_is_not_the_registrys()
     assert_eq!(trace.fault, None);
     assert!(trace.steps.iter().all(|step| step.proxy.as_deref() == Some(&*proxy.host())));
     assert_eq!(trace.steps[0].certificates[0].subject, "CN=registry.example");
+    let away = Proxies::new(Some("http://127.0.0.1:9"), None, None);
+    let fault = follow("registry.example", Some(&authority), away).await.fault.unwrap();
+    assert_eq!(fault.kind, Kind::Refused);
+    assert!(fault.to_string().ends_with("it is the proxy on the way to registry.example"), "{fault}");
     let trace = follow("blocked.example", Some(&authority), proxies).await;
     let fault = trace.fault.unwrap();
     assert_eq!((fault.kind, fault.host), (Kind::Proxy, proxy.host()));

@@ -27,6 +27,12 @@ async fn a_manifest_without_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_head_without_end_is_not_read_to_its_end() {
+    let server = Server::plain(|_| Answer::new(200, "").with("x-long", &"x".repeat(1 << 20))).await;
+    assert_eq!(verdict_of(&server).await, unknown("malformed"));
+}
+
+#[tokio::test]
 async fn a_redirect_without_end_is_not_followed_to_its_end() {
     let server = Server::plain(|asked| Answer::found(&format!("{}x", asked.path))).await;
     assert_eq!(verdict_of(&server).await, unknown("redirects"));

@@ -83,6 +83,12 @@ impl Server {
         Self::start(None, Arc::new(names), script).await
     }
 
+    /// The same, which is spoken to by TLS.
+    pub async fn tls_proxy(identity: Identity, names: &[(&str, SocketAddr)]) -> Self {
+        let names = names.iter().map(|(name, address)| ((*name).to_owned(), *address)).collect();
+        Self::start(Some(identity), Arc::new(names), |_| Answer::new(403, "")).await
+    }
+
     async fn start(
         identity: Option<Identity>,
         names: Arc<BTreeMap<String, SocketAddr>>,

@@ -71,7 +71,7 @@ impl Asker {
             return Old::NOT_ASKED;
         };
         let asked =
-            self.patiently(reference, async || self.client.manifest(reference, None, None, &mut Vec::new()).await);
+            self.patiently(reference, 1, async || self.client.manifest(reference, None, None, &mut Vec::new()).await);
         match asked.await {
             Ok(manifest) => Old { state: State::There, digest: Some(manifest.digest), reason: None },
             Err(fault) if fault.kind == Kind::NotFound => {
@@ -93,7 +93,7 @@ impl Asker {
         };
         let Ok(reference) = Reference::parse(&target.image) else { return asked };
         let (credential, trouble) = self.credential(target, reference).await;
-        let seen = self.patiently(reference, async || self.look(reference, credential.as_ref()).await).await;
+        let seen = self.patiently(reference, 2, async || self.look(reference, credential.as_ref()).await).await;
         match seen {
             Ok(Seen { digest, lacking }) => {
                 asked.verdict = match expected {
@@ -166,8 +166,13 @@ impl Asker {
         }
     }
 
-    /// Asks again where it may help, and not at all where nobody was there before.
-    async fn patiently<T>(&self, image: Reference<'_>, ask: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+    /// Asks again where it may help, up to `late` times where that takes long, and not at all where nobody was there before.
+    async fn patiently<T>(
+        &self,
+        image: Reference<'_>,
+        late: u32,
+        ask: impl AsyncFn() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let registry = image.registry().to_ascii_lowercase();
         let known = self.down.lock().unwrap_or_else(PoisonError::into_inner).get(&registry).cloned();
         if let Some(fault) = known {
@@ -179,8 +184,7 @@ impl Asker {
                 Err(fault) => fault,
                 answer => return answer,
             };
-            // What took a minute to say nothing may do so again, once.
-            let most = if fault.kind == Kind::Timeout { 2 } else { TRIES };
+            let most = if fault.kind == Kind::Timeout { late } else { TRIES };
             let wait = fault.retry_after.unwrap_or_else(|| WAIT.saturating_mul(tries));
             if !fault.is_passing() || tries >= most || wait > PATIENCE {
                 if is_of_host(&fault) {
