@@ -21,6 +21,20 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// Whether repoint can be taken off the node with its files below `root`, and if not, what is said.
+pub(crate) fn may_be_removed(root: &Path) -> Result<(), String> {
+    let output = Command::new("sh").arg(source("packaging/may-be-removed")).arg(root).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    match output.status.code() {
+        Some(0) => {
+            assert_eq!(said, "");
+            Ok(())
+        }
+        Some(1) => Err(said),
+        other => panic!("{other:?}: {said}"),
+    }
+}
+
 /// A node's files.
 struct Node(TempDir);
 
@@ -40,25 +54,15 @@ impl Node {
         self.has("/proc/4711/cmdline", &format!("{}\0", words.join("\0")))
     }
 
-    /// Whether repoint can be taken off, and if not, what it says.
     fn may_be_removed(&self) -> Result<(), String> {
-        let output = Command::new("sh").arg(source("packaging/may-be-removed")).arg(self.0.path()).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        match output.status.code() {
-            Some(0) => {
-                assert_eq!(said, "");
-                Ok(())
-            }
-            Some(1) => Err(said),
-            other => panic!("{other:?}: {said}"),
-        }
+        may_be_removed(self.0.path())
     }
 
     fn refuses_for(&self, place: &str) {
         let said = self.may_be_removed().expect_err(place);
         assert!(said.contains(&format!("    {place}")), "{place} is not in: {said}");
         // What to do, either way.
-        assert!(said.contains("restart the kubelet") && said.contains("touch /etc/repoint/remove-anyway"), "{said}");
+        assert!(said.contains("repoint uninstall") && said.contains("touch /etc/repoint/remove-anyway"), "{said}");
     }
 }
 
@@ -140,6 +144,12 @@ fn wherever_a_kubelet_may_be_told_is_looked_at() {
             format!("ExecStart=/usr/bin/k0s worker --kubelet-extra-args={flag}\n"),
         ),
         ("/var/snap/microk8s/current/args/kubelet", format!("{flag}\n")),
+        ("/etc/eks/kubelet/environment", format!("NODEADM_KUBELET_ARGS=\"{flag}\"\n")),
+        ("/etc/eks/nodeadm.d/repoint.yaml", format!("spec:\n  kubelet:\n    config:\n      {key}")),
+        (
+            "/usr/local/lib/systemd/system/rke2-agent.service.d/10.conf",
+            format!("[Service]\nEnvironment=\"X={flag}\"\n"),
+        ),
         ("/etc/kubernetes/kubelet/config.json", format!("{{\"imageServiceEndpoint\": \"{SOCKET}\"}}\n")),
         (
             "/etc/kubernetes/kubelet/config.json.d/40-nodeadm.conf",
@@ -172,6 +182,8 @@ fn its_configuration_is_found_where_it_was_told_to_look() {
         (vec!["kubelet", "--config", "/opt/node.yaml"], "/opt/node.yaml"),
         (vec!["kubelet", "--config-dir=/opt/node.d"], "/opt/node.d/50.conf"),
         (vec!["kubelet", "--config-dir", "/opt/node.d"], "/opt/node.d/50.conf"),
+        (vec!["k3s", "server", "-c", "/opt/k3s.yaml"], "/opt/k3s.yaml"),
+        (vec!["rke2", "agent", "--config=/opt/rke2.yaml"], "/opt/rke2.yaml.d/50.yaml"),
     ] {
         Node::new().has(file, &key).runs(&words).refuses_for(file);
     }
@@ -189,6 +201,7 @@ fn a_socket_in_another_place_is_known_by_what_puts_it_there() {
             "/etc/systemd/system/repoint.socket.d/here.conf",
             "[Socket]\nListenStream=\nListenStream=/run/cri/images.sock\n",
         ),
+        ("/etc/systemd/system/repoint.socket.d/here.conf", "[Socket]\n ListenStream = %t/cri/images.sock \n"),
     ] {
         elsewhere().has(config, text).refuses_for(file);
     }
@@ -200,6 +213,17 @@ fn a_socket_in_another_place_is_known_by_what_puts_it_there() {
         .has("/etc/systemd/system/repoint.socket.d/here.conf", emptied)
         .may_be_removed()
         .expect("a comment is no word of anybody's");
+}
+
+#[test]
+fn what_was_installed_counts_whatever_files_it_is_in() {
+    let record = "/var/lib/repoint/install.json";
+    Node::new().has(record, "{}").refuses_for(record);
+    let elsewhere = "/opt/state/install.json";
+    Node::new()
+        .has("/etc/repoint/repoint.toml", "state = \"/opt/state\"\n")
+        .has(elsewhere, "{}")
+        .refuses_for(elsewhere);
 }
 
 #[test]

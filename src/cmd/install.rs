@@ -11,7 +11,7 @@ use crate::install::check::{self, Place, Problem};
 use crate::install::journal::State;
 use crate::install::watch::Look;
 use crate::install::{Journal, Plan, Wanted, carry, render};
-use crate::node::Kind;
+use crate::node::{Kind, Tree};
 use crate::runtime::Address;
 use std::fmt::Write;
 
@@ -20,6 +20,8 @@ use std::fmt::Write;
 enum Undone {
     #[error("{0}; everything is as it was")]
     AsItWas(String),
+    #[error("{0}; everything is as it was, with the kubelet pointed to repoint")]
+    Wired(String),
     #[error("{0}; AND IT COULD NOT BE UNDONE: {1}: run `repoint uninstall`")]
     NotAsItWas(String, String),
     #[error("calls through repoint fail")]
@@ -95,6 +97,7 @@ fn live(options: &Install, site: &mut Site, plan: &Plan, journal: &Journal) -> R
     running.service()?;
     // What an installation began that was interrupted may be why the kubelet is not well.
     let before = if is_continued(site) { running.before_or_not()? } else { running.before()? };
+    let then = Then::of(site, journal)?;
     carry::record(&mut site.disk, &site.state, journal).map_err(failed)?;
     let mut is_switched = false;
     let done = switch(options, site, plan, journal, &mut running, before, &mut is_switched);
@@ -103,7 +106,8 @@ fn live(options: &Install, site: &mut Site, plan: &Plan, journal: &Journal) -> R
     };
     let why = Chain(failure.cause.as_ref()).to_string();
     tell(&format!("undoing it: {}", why.lines().next().unwrap_or_default()));
-    let undone = match back(site, journal, &mut running, is_switched) {
+    let undone = match back(site, journal, &then, &mut running, is_switched) {
+        Ok(()) if then.earlier.is_some() => Undone::Wired(why),
         Ok(()) => Undone::AsItWas(why),
         Err(failure) => Undone::NotAsItWas(why, Chain(failure.cause.as_ref()).to_string()),
     };
@@ -176,17 +180,48 @@ fn try_it(
     if problems.is_empty() { Ok(()) } else { Err(undone(Undone::Pulls(problems))) }
 }
 
-/// Everything as it was.
-fn back(site: &mut Site, journal: &Journal, running: &mut Running, is_switched: bool) -> Result<(), Failure> {
+/// What a node goes back to.
+struct Then {
+    /// The record of an installation that was whole, which stays so. Without one, nothing of ours stays.
+    earlier: Option<Journal>,
+    files: Tree,
+}
+
+impl Then {
+    /// What this one goes back to if `journal` comes to nothing.
+    fn of(site: &Site, journal: &Journal) -> Result<Self, Failure> {
+        let earlier = site.journal.clone().filter(|earlier| earlier.state == State::Installed);
+        let files = match &earlier {
+            Some(_) => journal.contents(&site.tree),
+            None => journal.originals(&site.tree),
+        };
+        Ok(Self { earlier, files: site.tree.with(files.map_err(unclear)?) })
+    }
+}
+
+/// Everything as it was. It is not interrupted again: whoever has said so has been heard.
+fn back(
+    site: &mut Site,
+    journal: &Journal,
+    then: &Then,
+    running: &mut Running,
+    is_switched: bool,
+) -> Result<(), Failure> {
+    running.hear_no_more();
     let before = running.before_or_not()?;
-    carry::record(&mut site.disk, &site.state, &journal.at(State::Undoing)).map_err(failed)?;
-    carry::take_out(&mut site.disk, &site.tree, journal).map_err(failed)?;
-    if is_switched {
+    let state = if then.earlier.is_some() { State::Installing } else { State::Undoing };
+    carry::record(&mut site.disk, &site.state, &journal.at(state)).map_err(failed)?;
+    let changed = carry::lead_back(&mut site.disk, &site.tree, journal, &then.files).map_err(failed)?;
+    // A process that was killed may have started the kubelet with what is taken out only now.
+    if is_switched || changed.kubelet {
         carry::restart(&mut site.disk, journal.has_units, &running.unit).map_err(failed)?;
         running.wait_for_kubelet(before, false)?;
     }
     carry::run(&mut site.disk, &["systemctl", "try-restart", "repoint.service"]).map_err(failed)?;
-    carry::forget(&mut site.disk, &site.tree, &site.state, Some(journal)).map_err(failed)
+    match &then.earlier {
+        Some(earlier) => carry::record(&mut site.disk, &site.state, earlier).map_err(failed),
+        None => carry::forget(&mut site.disk, &site.tree, &site.state, Some(journal)).map_err(failed),
+    }
 }
 
 /// What the node is, and what is to be done to it, a line each.

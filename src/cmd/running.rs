@@ -83,22 +83,39 @@ impl Running {
     ///
     /// When none of them runs.
     pub(super) fn find(units: &[String], well: &Well) -> Result<Self, Failure> {
-        let wait = well.wait.parse::<SignedDuration>().ok().and_then(|wait| Duration::try_from(wait).ok());
-        let wait = wait.ok_or_else(|| Unwell::NoTime(well.wait.clone()))?;
         // One that ends again and again is not active all the time. Of several, it is the one that is.
-        let mut active = units.to_vec();
+        let mut candidates = units.to_vec();
         if units.len() > 1 {
-            active.clear();
-            for unit in units {
-                if state(unit)?.0 {
-                    active.push(unit.clone());
-                }
+            let states = units.iter().map(|unit| Ok((unit, state(unit)?))).collect::<Result<Vec<_>, Failure>>()?;
+            let of = |is: fn(&State) -> bool| {
+                states.iter().filter(|(_, state)| is(state)).map(|(unit, _)| (*unit).clone()).collect()
+            };
+            candidates = of(State::is_active);
+            if candidates.is_empty() {
+                candidates = of(State::is_wanted);
             }
         }
-        let [unit] = active.as_slice() else { return Err(Unwell::NoKubelet(units.join(", ")).into()) };
+        let [unit] = candidates.as_slice() else { return Err(Unwell::NoKubelet(units.join(", ")).into()) };
+        Self::of(unit, well)
+    }
+
+    /// Whether none of these is to run: somebody stopped it, or there is none any more. One that failed is to run.
+    pub(super) fn is_stopped(units: &[String]) -> Result<bool, Failure> {
+        for unit in units {
+            if state(unit)?.is_wanted() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The node whose kubelet is in `unit`.
+    pub(super) fn of(unit: &str, well: &Well) -> Result<Self, Failure> {
+        let wait = well.wait.parse::<SignedDuration>().ok().and_then(|wait| Duration::try_from(wait).ok());
+        let wait = wait.ok_or_else(|| Unwell::NoTime(well.wait.clone()))?;
         let admin = address(&Service::default())?;
         let ears = Ears::open().map_err(Unwell::Deaf)?;
-        Ok(Self { admin, unit: unit.clone(), healthz: well.healthz, wait, ears })
+        Ok(Self { admin, unit: unit.to_owned(), healthz: well.healthz, wait, ears })
     }
 
     /// How repoint is, if what is configured is in force.
@@ -168,18 +185,23 @@ impl Running {
         }
     }
 
+    /// Whoever presses control-C from now on is not heard: what goes on must not be left half done.
+    pub(super) fn hear_no_more(&mut self) {
+        self.ears.signals.clear();
+    }
+
     /// Runs something that may take a while.
     pub(super) fn run<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Failure> {
         self.ears.run(what)
     }
 
     fn look(&self, since: Timestamp) -> Result<Look, Failure> {
-        let (is_active, pid) = state(&self.unit)?;
+        let state = state(&self.unit)?;
         // While repoint is asked whether it was called, whether it answers is another matter.
         let called = ask(&self.admin, Method::GET, "/status", Vec::new()).ok();
         let status = called.and_then(|text| serde_json::from_str::<Status>(&text).ok());
         let has_called = status.and_then(|status| status.last_call).is_some_and(|last| last > since);
-        Ok(Look { is_active, pid, is_healthy: health(self.healthz), has_called })
+        Ok(Look { is_active: state.is_active(), pid: state.pid, is_healthy: health(self.healthz), has_called })
     }
 }
 
@@ -217,8 +239,26 @@ impl Ears {
     }
 }
 
-/// Whether a unit is active, and the number of its process.
-fn state(unit: &str) -> Result<(bool, u32), Failure> {
+/// How systemd sees a unit.
+struct State {
+    /// In systemd's word. A unit that there is none of is `inactive`.
+    says: String,
+    /// The number of its process; 0 where there is none.
+    pid: u32,
+}
+
+impl State {
+    fn is_active(&self) -> bool {
+        self.says == "active"
+    }
+
+    /// Whether it is to run: one that failed, and one that is about to, are.
+    fn is_wanted(&self) -> bool {
+        self.says != "inactive"
+    }
+}
+
+fn state(unit: &str) -> Result<State, Failure> {
     let output = Command::new("systemctl")
         .args(["show", unit, "--property=ActiveState", "--property=MainPID"])
         .stdin(Stdio::null())
@@ -227,7 +267,7 @@ fn state(unit: &str) -> Result<(bool, u32), Failure> {
     let text = String::from_utf8_lossy(&output.stdout);
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
     let pid = value("MainPID=").and_then(|pid| pid.parse().ok()).unwrap_or_default();
-    Ok((value("ActiveState=") == Some("active"), pid))
+    Ok(State { says: value("ActiveState=").unwrap_or_default().to_owned(), pid })
 }
 
 /// Whether somebody says there that all is well; unset where nobody says anything.

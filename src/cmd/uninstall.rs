@@ -33,6 +33,8 @@ pub fn run(options: &Uninstall) -> Result<(), Failure> {
     let own = Own::read(&site.tree).map_err(unclear)?;
     let units = Node::read(&site.tree, None).map(|node| node.units).unwrap_or_default();
     let journal = match site.journal.take() {
+        // An image that was baked has no kubelet yet; what was made of it has one.
+        Some(journal) if journal.units.is_empty() => Some(journal.of_units(units)),
         Some(journal) => Some(journal),
         None => Journal::of_marked(&site.tree, units).map_err(unclear)?,
     };
@@ -43,7 +45,7 @@ pub fn run(options: &Uninstall) -> Result<(), Failure> {
     led_back(&originals, &own)?;
     let is_live = options.root.is_none();
     if options.dry_run {
-        if is_live && let Some(journal) = &journal {
+        if is_live && let Some(journal) = journal.as_ref().filter(|journal| !journal.units.is_empty()) {
             let units = journal.units.join(" or ");
             let reload = if journal.has_units { "`systemctl daemon-reload`, " } else { "" };
             note([format!("then: {reload}`systemctl restart {units}`, `systemctl try-restart repoint.service`")]);
@@ -52,10 +54,13 @@ pub fn run(options: &Uninstall) -> Result<(), Failure> {
         return show(&diff.unwrap_or_default());
     }
     match &journal {
-        // An image that was baked, or a node that is being taken apart, has no kubelet to restart.
         Some(journal) if is_live && !journal.units.is_empty() => {
-            live(options, &mut site, journal)?;
-            tell("done: every file is as it was, and the kubelet is well");
+            let is_well = live(options, &mut site, journal)?;
+            tell(if is_well {
+                "done: every file is as it was, and the kubelet is well"
+            } else {
+                "done: every file is as it was; the kubelet is stopped, and was not started"
+            });
         }
         Some(journal) => {
             carry::uninstall(&mut site.disk, &site.tree, &site.state, Some(journal)).map_err(failed)?;
@@ -69,9 +74,13 @@ pub fn run(options: &Uninstall) -> Result<(), Failure> {
     Ok(())
 }
 
-/// On a node that runs.
-fn live(options: &Uninstall, site: &mut Site, journal: &Journal) -> Result<(), Failure> {
-    let mut running = Running::find(&journal.units, &options.well)?;
+/// On a node that runs. Says whether the kubelet does, too.
+fn live(options: &Uninstall, site: &mut Site, journal: &Journal) -> Result<bool, Failure> {
+    let is_stopped = Running::is_stopped(&journal.units)?;
+    let mut running = match journal.units.first() {
+        Some(unit) if is_stopped => Running::of(unit, &options.well)?,
+        _ => Running::find(&journal.units, &options.well)?,
+    };
     // A kubelet that is not well may be so for repoint's sake: it is let go in any case.
     let before = running.before_or_not()?;
     if !options.force {
@@ -81,11 +90,17 @@ fn live(options: &Uninstall, site: &mut Site, journal: &Journal) -> Result<(), F
         carry::record(&mut site.disk, &site.state, &journal.at(State::Undoing)).map_err(failed)?;
     }
     carry::take_out(&mut site.disk, &site.tree, journal).map_err(failed)?;
-    tell(&format!("restarting {}", running.unit));
-    carry::restart(&mut site.disk, journal.has_units, &running.unit).map_err(failed)?;
-    running.wait_for_kubelet(before, false)?;
+    if is_stopped {
+        // By somebody, who will start it; or its unit is gone.
+        carry::reload(&mut site.disk, journal.has_units).map_err(failed)?;
+    } else {
+        tell(&format!("restarting {}", running.unit));
+        carry::restart(&mut site.disk, journal.has_units, &running.unit).map_err(failed)?;
+        running.wait_for_kubelet(before, false)?;
+    }
     carry::run(&mut site.disk, &["systemctl", "try-restart", "repoint.service"]).map_err(failed)?;
-    carry::forget(&mut site.disk, &site.tree, &site.state, Some(journal)).map_err(failed)
+    carry::forget(&mut site.disk, &site.tree, &site.state, Some(journal)).map_err(failed)?;
+    Ok(!is_stopped)
 }
 
 /// Whether every image that was pulled through repoint is findable without it.

@@ -1,5 +1,6 @@
 //! Does what is planned, one step after another, each of which may be the last one of this process.
 
+use super::attributes;
 use super::journal::{Entry, Journal, State};
 use crate::node::{Content, Tree, Unclear};
 use rustix::fs::{Gid, Uid, fchown};
@@ -9,7 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What is done to a node. Each is done as a whole or not at all, whenever the power goes.
+/// What is done to a node. Each is done as a whole or not at all, whenever the power goes; of a removal, the file is.
 pub trait Effects {
     /// Writes a file, and the directories that it needs, beside the place where it is to be.
     ///
@@ -25,7 +26,7 @@ pub trait Effects {
     /// When that can't be done; nothing has changed, then.
     fn commit(&mut self, path: &Path) -> io::Result<()>;
 
-    /// Removes a file, with the directories up to `made` that nothing else is in.
+    /// Removes a file, if it is there, and then the directories up to `made` that nothing else is in.
     ///
     /// # Errors
     ///
@@ -87,6 +88,15 @@ pub fn record(effects: &mut dyn Effects, state: &Path, journal: &Journal) -> Res
     write(effects, &Journal::path(state), &journal.to_content())
 }
 
+/// Whose files changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// repoint's.
+    pub own: bool,
+    /// The kubelet's.
+    pub kubelet: bool,
+}
+
 /// Makes files what they are to be, those that are not so yet. Says whether any was not.
 ///
 /// # Errors
@@ -105,18 +115,28 @@ pub fn put_in<'a>(
     Ok(has_changed)
 }
 
-/// Makes files what they were, the last one first. Says whether any was not.
+/// Makes files what they are without us, the last one first. Says whether any was not.
 ///
 /// # Errors
 ///
 /// When one can't be; the record says how to go on.
-pub fn take_out(effects: &mut dyn Effects, tree: &Tree, journal: &Journal) -> Result<bool, Failed> {
-    let mut has_changed = false;
+pub fn take_out(effects: &mut dyn Effects, tree: &Tree, journal: &Journal) -> Result<Changed, Failed> {
+    lead_back(effects, tree, journal, &tree.with(journal.originals(tree)?))
+}
+
+/// Makes the files of `journal` what they are in `then`, the last one first. Says whether any was not.
+///
+/// # Errors
+///
+/// When one can't be; the record says how to go on.
+pub fn lead_back(effects: &mut dyn Effects, tree: &Tree, journal: &Journal, then: &Tree) -> Result<Changed, Failed> {
+    let mut changed = Changed::default();
     for entry in journal.entries.iter().rev() {
-        let original = entry.original(tree.find(&entry.path)?);
-        has_changed |= make(effects, tree, entry, original.as_ref())?;
+        let has_changed = make(effects, tree, entry, then.find(&entry.path)?.as_ref())?;
+        let whose = if entry.is_kubelet { &mut changed.kubelet } else { &mut changed.own };
+        *whose |= has_changed;
     }
-    Ok(has_changed)
+    Ok(changed)
 }
 
 /// Forgets: all is as it was.
@@ -141,10 +161,17 @@ pub fn forget(effects: &mut dyn Effects, tree: &Tree, state: &Path, journal: Opt
 ///
 /// When systemd does not.
 pub fn restart(effects: &mut dyn Effects, has_units: bool, unit: &str) -> Result<(), Failed> {
-    if has_units {
-        run(effects, &["systemctl", "daemon-reload"])?;
-    }
+    reload(effects, has_units)?;
     run(effects, &["systemctl", "restart", "--no-block", unit])
+}
+
+/// Has systemd read its units again, where they changed.
+///
+/// # Errors
+///
+/// When systemd does not.
+pub fn reload(effects: &mut dyn Effects, has_units: bool) -> Result<(), Failed> {
+    if has_units { run(effects, &["systemctl", "daemon-reload"]) } else { Ok(()) }
 }
 
 /// Runs a command.
@@ -193,9 +220,9 @@ pub fn uninstall(
     if tree.has(&Journal::path(state)) {
         record(effects, state, &journal.at(State::Undoing))?;
     }
-    let has_changed = take_out(effects, tree, journal)?;
+    let changed = take_out(effects, tree, journal)?;
     forget(effects, tree, state, Some(journal))?;
-    Ok(has_changed)
+    Ok(changed.own || changed.kubelet)
 }
 
 fn make(effects: &mut dyn Effects, tree: &Tree, entry: &Entry, wanted: Option<&Content>) -> Result<bool, Failed> {
@@ -203,7 +230,13 @@ fn make(effects: &mut dyn Effects, tree: &Tree, entry: &Entry, wanted: Option<&C
     effects.sweep(path).map_err(failed("tidy up beside", path))?;
     let current = tree.find(path)?;
     match (current, wanted) {
-        (None, None) => Ok(false),
+        (None, None) => {
+            // What an interruption left of its directories.
+            if entry.made.as_deref().is_some_and(|made| tree.has(made)) {
+                effects.remove(path, entry.made.as_deref()).map_err(failed("remove", path))?;
+            }
+            Ok(false)
+        }
         (Some(current), Some(wanted)) if current.bytes == wanted.bytes => Ok(false),
         (_, Some(wanted)) => write(effects, path, wanted).map(|()| true),
         (Some(_), None) => {
@@ -248,7 +281,13 @@ impl Effects for Disk {
         let (_, staged, file) = self.places(path)?;
         gone(remove_all(&staged))?;
         if let Some(directory) = file.parent().filter(|directory| directory.starts_with(&staged)) {
-            fs::create_dir_all(directory)?;
+            // Whatever the caller's umask: others who read there do so, too.
+            for made in
+                directory.ancestors().take_while(|made| made.starts_with(&staged)).collect::<Vec<_>>().iter().rev()
+            {
+                fs::create_dir(made)?;
+                fs::set_permissions(made, Permissions::from_mode(0o755))?;
+            }
         }
         let mut new = File::options().write(true).create_new(true).mode(0o600).open(&file)?;
         new.write_all(&content.bytes)?;
@@ -256,6 +295,12 @@ impl Effects for Disk {
             fchown(&new, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
         new.set_permissions(Permissions::from_mode(content.mode))?;
+        // Labels, and who else may read it: what there is of the file that this one replaces.
+        match File::open(self.tree.real(path)?) {
+            Ok(old) => attributes::copy(&old, &new)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
         new.sync_all()
     }
 
@@ -267,25 +312,18 @@ impl Effects for Disk {
 
     fn remove(&mut self, path: &Path, made: Option<&Path>) -> io::Result<()> {
         let real = self.tree.real(path)?;
-        // As far up as there is nothing else in the directories that were made for it.
-        let mut top = real.clone();
+        gone(fs::remove_file(&real))?;
+        let mut top = real;
         if let Some(made) = made.filter(|made| path.starts_with(made)) {
             let made = self.tree.real(made)?;
+            // Each only if it is empty, so that nobody else's file goes with it, and by no renaming, which a file system made of
+            // layers refuses for directories of a lower one.
             while top != made
                 && let Some(parent) = top.parent()
-                && fs::read_dir(parent)?.count() == 1
+                && is_removed(parent)?
             {
                 top = parent.to_owned();
             }
-        }
-        if top == real {
-            gone(fs::remove_file(&real))?;
-        } else {
-            // As one step: moved aside, and then taken apart.
-            let aside = staged(&top);
-            gone(remove_all(&aside))?;
-            fs::rename(&top, &aside)?;
-            remove_all(&aside)?;
         }
         sync_parent(&top)
     }
@@ -313,6 +351,16 @@ fn staged(place: &Path) -> PathBuf {
     let mut name = place.as_os_str().to_owned();
     name.push(STAGED);
     name.into()
+}
+
+/// Removes a directory, if nothing is in it. Says whether it is gone.
+fn is_removed(directory: &Path) -> io::Result<bool> {
+    match gone(fs::remove_dir(directory)) {
+        Ok(()) => Ok(true),
+        // POSIX lets a system say either.
+        Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A link is removed, and not what it leads to.

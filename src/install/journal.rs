@@ -152,6 +152,21 @@ impl Journal {
         self.entries.iter().map(original).collect()
     }
 
+    /// The files as they are now.
+    ///
+    /// # Errors
+    ///
+    /// When one can't be read.
+    pub fn contents(&self, tree: &Tree) -> Result<Vec<(PathBuf, Option<Content>)>, Unclear> {
+        self.entries.iter().map(|entry| Ok((entry.path.clone(), tree.find(&entry.path)?))).collect()
+    }
+
+    /// The same record, of a node whose kubelet is in these units.
+    #[must_use]
+    pub fn of_units(self, units: Vec<String>) -> Self {
+        Self { units, ..self }
+    }
+
     /// The same record, further on.
     #[must_use]
     pub fn at(&self, state: State) -> Self {
@@ -183,25 +198,39 @@ impl Entry {
             // Somebody took it away; if it was ours alone, so much the better.
             return None;
         };
-        if self.after.as_ref().is_some_and(|after| after.bytes == now.bytes) {
-            return self.before.clone();
-        }
-        if self.before.as_ref().is_some_and(|before| before.bytes == now.bytes) {
-            return self.before.clone();
+        let is_now = |content: &Option<Content>| content.as_ref().is_some_and(|content| content.bytes == now.bytes);
+        if is_now(&self.after) || is_now(&self.before) {
+            // Who may read it may have been changed, too.
+            return self.before.as_ref().map(|before| Content { bytes: before.bytes.clone(), ..now });
         }
         match &self.put_in {
             None if now.bytes.starts_with(MARK.as_bytes()) => None,
             None => Some(now),
             Some(put_in) => {
                 let text = String::from_utf8_lossy(&now.bytes).into_owned();
-                let mut parts = text.split(put_in.as_str());
-                match (parts.next(), parts.next(), parts.next()) {
-                    (Some(one), Some(other), None) => Some(now.saying(&format!("{one}{other}"))),
-                    _ => Some(now),
-                }
+                let without = without(&text, put_in).or_else(|| without_words(&text, put_in));
+                Some(without.map_or_else(|| now.clone(), |text| now.saying(&text)))
             }
         }
     }
+}
+
+/// The text without what was put in, if that is in it just once.
+fn without(text: &str, put_in: &str) -> Option<String> {
+    let (before, after) = text.split_once(put_in)?;
+    (!after.contains(put_in)).then(|| format!("{before}{after}"))
+}
+
+/// The same where somebody has added to the line that was put in: without the flags in it, and one of the blanks beside them.
+fn without_words(text: &str, put_in: &str) -> Option<String> {
+    let words = put_in.get(put_in.find("--")?..)?.trim_end();
+    let (before, after) = text.split_once(words)?;
+    let (before, after) = match (before.strip_suffix(' '), after.strip_prefix(' ')) {
+        (Some(before), _) => (before, after),
+        (None, Some(after)) => (before, after),
+        (None, None) => (before, after),
+    };
+    (!after.contains(words)).then(|| format!("{before}{after}"))
 }
 
 #[cfg(test)]
@@ -222,6 +251,7 @@ mod tests {
     #[test]
     fn what_others_changed_since_is_theirs_and_what_we_put_in_is_not() {
         let edit = entry(Some("X=a\n"), "X=a -w\n", Some(" -w"));
+        let line = entry(None, "X=--w=1\n", Some("X=--w=1\n"));
         let whole = entry(None, &format!("{MARK}\nx"), None);
         for (entry, now, expected) in [
             (&edit, Some("X=a -w\n"), Some("X=a\n")),
@@ -229,6 +259,13 @@ mod tests {
             (&edit, Some("X=a b -w\nY=1\n"), Some("X=a b\nY=1\n")),
             (&edit, Some("Y=1\n"), Some("Y=1\n")),
             (&edit, None, None),
+            (&line, Some("X=--w=1\n"), None),
+            (&line, Some("X=--w=1 --a\n"), Some("X=--a\n")),
+            (&line, Some("X=--a --w=1\n"), Some("X=--a\n")),
+            (&line, Some("X='--a --w=1 --b'\n"), Some("X='--a --b'\n")),
+            (&line, Some("X=--w=1\nY=1\n"), Some("Y=1\n")),
+            // Nobody can say which of them is ours.
+            (&line, Some("X=--w=1 --w=1\n"), Some("X=--w=1 --w=1\n")),
             (&whole, Some(&format!("{MARK}\nx")), None),
             (&whole, Some(&format!("{MARK}\ny")), None),
             (&whole, Some("somebody else's"), Some("somebody else's")),
@@ -236,6 +273,14 @@ mod tests {
             let original = entry.original(now.map(Content::new));
             assert_eq!(original, expected.map(Content::new), "{now:?}");
         }
+    }
+
+    #[test]
+    fn who_may_read_a_file_is_not_taken_back() {
+        let edit = entry(Some("X=a\n"), "X=a -w\n", Some(" -w"));
+        let closed = |text: &str| Content { mode: 0o600, owner: Some((1, 2)), ..Content::new(text) };
+        assert_eq!(edit.original(Some(closed("X=a -w\n"))), Some(closed("X=a\n")));
+        assert_eq!(edit.original(Some(closed("X=b -w\n"))), Some(closed("X=b\n")));
     }
 
     #[test]

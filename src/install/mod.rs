@@ -8,6 +8,7 @@
 //! **Plans are made of what would be there without us.** What the journal says we wrote is taken back first, in thought. So
 //! whatever state an interruption left, or somebody's changes, the next run comes to the same plan, and does what is missing of it.
 
+mod attributes;
 pub mod carry;
 pub mod check;
 pub mod diff;

@@ -47,8 +47,9 @@ struct Reader<'a> {
 ///
 /// # Errors
 ///
-/// When a quote is not closed, since nobody can say then what was meant.
+/// When a quote is not closed, or a comment goes on in the next line or does not, since nobody can say then what was meant.
 pub fn read(file: &Path, text: &str) -> Result<Vec<Assignment>, Unclear> {
+    no_comment_goes_on(file, text)?;
     let mut reader = Reader {
         file,
         found: Vec::new(),
@@ -72,6 +73,20 @@ pub fn read(file: &Path, text: &str) -> Result<Vec<Assignment>, Unclear> {
         }
     }
     reader.finish()
+}
+
+/// A comment that ends in a backslash takes the next line with it up to systemd 253, and does not from 254 on.
+fn no_comment_goes_on(file: &Path, text: &str) -> Result<(), Unclear> {
+    let lines = text.lines().map(str::trim);
+    for (index, (line, next)) in lines.clone().zip(lines.skip(1)).enumerate() {
+        let is_comment = |line: &str| line.starts_with(['#', ';']);
+        if is_comment(line) && line.ends_with('\\') && !is_comment(next) && next.contains('=') {
+            let what = "this comment ends in a backslash: to systemd up to 253 the next line is part of it, later it is not. Take the \
+                        backslash away";
+            return Err(Unclear::line(file, index.saturating_add(1), what));
+        }
+    }
+    Ok(())
 }
 
 /// The file with `word` added to the value of the last assignment of `name`, or to a new one; and what was put in.
@@ -199,7 +214,7 @@ mod tests {
             ("X='a'\"b\"c\n", "abc"),
             ("X=a\\\n b\n", "a b"),
             ("X=1\r\nX=2\r\n", "2"),
-            ("# c \\\nX=no\nX=yes", "yes"),
+            ("# c \\\n# X=no\nX=yes", "yes"),
             ("; c\n  X = spaced\n", "spaced"),
             // There are no comments behind a value.
             ("X=\"--a\" # note\n", "--a# note"),
@@ -211,6 +226,8 @@ mod tests {
         assert_eq!(value("Y=1\nX\n"), None);
         let error = read(Path::new(FILE), "\nX='1\nY=2\n").unwrap_err();
         assert_eq!(error.to_string(), "/etc/default/kubelet:2: the value of X has a ' that is not closed");
+        let error = read(Path::new(FILE), "X=1\n# c \\\nX=2\n").unwrap_err();
+        assert!(error.to_string().starts_with("/etc/default/kubelet:2: this comment ends in a backslash"), "{error}");
     }
 
     #[test]

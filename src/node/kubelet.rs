@@ -174,9 +174,8 @@ impl Kubelet {
             kubelet.add_file(tree, Path::new(&config.text))?;
         }
         if let Some(directory) = kubelet.directory.clone() {
-            let directory = Path::new(&directory.text);
-            for name in tree.names(directory)?.iter().filter(|name| name.ends_with(".conf")) {
-                kubelet.add_file(tree, &directory.join(name))?;
+            for file in drop_ins(tree, Path::new(&directory.text), DEPTH)? {
+                kubelet.add_file(tree, &file)?;
             }
         }
         let endpoints = &mut kubelet.endpoints;
@@ -207,6 +206,26 @@ impl Kubelet {
         }
         Ok(())
     }
+}
+
+/// Directories within each other that are looked into.
+const DEPTH: usize = 16;
+
+/// The files of a directory of drop-ins, and of those within, by their names: as the kubelet walks it.
+fn drop_ins(tree: &Tree, directory: &Path, depth: usize) -> Result<Vec<PathBuf>, Unclear> {
+    let mut files = Vec::new();
+    for name in tree.names(directory)? {
+        let path = directory.join(&name);
+        if tree.is_directory(&path) {
+            let deeper = depth.checked_sub(1);
+            let deeper =
+                deeper.ok_or_else(|| Unclear::file(&path, "directories of drop-ins are too deep within each other"));
+            files.extend(drop_ins(tree, &path, deeper?)?);
+        } else if name.ends_with(".conf") {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 /// The words that a unit starts its program with, variables put in.
@@ -346,5 +365,21 @@ mod tests {
     fn variables_within_words_are_not_taken_apart() {
         let value = |name: &str| if name == "A" { "1 2" } else { "" };
         assert_eq!(put_in("x${A}y$$z$w${B}", value), "x1 2y$z$w");
+    }
+
+    #[test]
+    fn drop_ins_are_walked_as_the_kubelet_walks_them() {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, name) in
+            [("k.d/10.conf", "10"), ("k.d/20/z.conf", "20"), ("k.d/99.conf", "99"), ("k.d/zz/a/b.conf", "zz")]
+        {
+            let path = directory.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        let found = drop_ins(&Tree::at(directory.path()), Path::new("/k.d"), DEPTH).unwrap();
+        let found: Vec<_> = found.iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(found, ["/k.d/10.conf", "/k.d/20/z.conf", "/k.d/99.conf", "/k.d/zz/a/b.conf"]);
+        assert!(drop_ins(&Tree::at(directory.path()), Path::new("/k.d"), 1).is_err());
     }
 }

@@ -158,6 +158,14 @@ impl Node {
         if found.len() > 1 && found.iter().any(is_used) {
             found.retain(is_used);
         }
+        if let (Some(baked), [(kind, units)]) = (baked, found.as_slice())
+            && baked.units() != kind.units()
+        {
+            let names = units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(" and ");
+            return Err(Unclear::Node(format!(
+                "--kind says that {baked} will come, and {names} is there: remove what is not used"
+            )));
+        }
         match (found.as_slice(), baked) {
             ([(Kind::Plain, units)], _) => plain(tree, units),
             ([(kind, units)], _) => with_units(tree, *kind, units),
@@ -249,7 +257,7 @@ fn variable_file(tree: &Tree, unit: &Unit) -> Result<Option<PathBuf>, Unclear> {
     let usual = VARIABLE_FILES.map(PathBuf::from);
     match unit.environment(tree)?.get(VARIABLE) {
         Some(variable) => Ok(Some(variable.file.clone()).filter(|file| usual.contains(file))),
-        None => Ok(unit.environment_files().into_iter().rfind(|file| usual.contains(file))),
+        None => Ok(unit.environment_files(tree)?.into_iter().rfind(|file| usual.contains(file))),
     }
 }
 

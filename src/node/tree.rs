@@ -109,6 +109,11 @@ impl Tree {
         }
     }
 
+    /// Whether it is a directory; a link to one is none.
+    pub fn is_directory(&self, path: &Path) -> bool {
+        self.walk(path, false).and_then(fs::symlink_metadata).is_ok_and(|found| found.is_dir())
+    }
+
     /// The names in a directory, in order; none where there is no directory.
     ///
     /// # Errors

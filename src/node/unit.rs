@@ -7,6 +7,7 @@ use super::unclear::Unclear;
 use super::words::split;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use wildmatch::WildMatch;
 
 /// A unit.
 #[derive(Debug, Clone)]
@@ -111,12 +112,43 @@ impl Unit {
     }
 
     /// The files that it reads variables from, in order.
-    pub fn environment_files(&self) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    ///
+    /// When a line names them in a way that is not understood here.
+    pub fn environment_files(&self, tree: &Tree) -> Result<Vec<PathBuf>, Unclear> {
         let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
-        let files = self.all("Service", "EnvironmentFile").into_iter();
-        files
-            .map(|file| file.value.trim_start_matches('-').replace("%N", stem).replace("%n", &self.name).into())
-            .collect()
+        let mut files = Vec::new();
+        for setting in self.all("Service", "EnvironmentFile") {
+            let named = setting.value.trim_start_matches('-');
+            let path = named.replace("%n", &self.name).replace("%N", stem).replace("%p", stem);
+            let unclear = || {
+                let what = format!("what file `{named}` is can't be told: name it without patterns and specifiers");
+                Unclear::line(&setting.file, setting.line, what)
+            };
+            let path = Path::new(&path);
+            let pattern = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+            let is_odd = |text: &str, odd: &[char]| text.contains(odd);
+            if is_odd(&directory.to_string_lossy(), &['*', '?', '[', '%']) || is_odd(pattern, &['[', '%', '\\']) {
+                return Err(unclear());
+            }
+            if is_odd(pattern, &['*', '?']) {
+                let is_meant = |name: &&String| WildMatch::new(pattern).matches(name);
+                // As a shell has it, a pattern means no hidden files.
+                let names = tree.names(directory)?;
+                files.extend(
+                    names
+                        .iter()
+                        .filter(|name| !name.starts_with('.'))
+                        .filter(is_meant)
+                        .map(|name| directory.join(name)),
+                );
+            } else {
+                files.push(path.to_owned());
+            }
+        }
+        Ok(files)
     }
 
     /// The variables of its process. What files say goes before what the unit says.
@@ -134,7 +166,7 @@ impl Unit {
                 variables.insert(name.to_owned(), variable);
             }
         }
-        for file in self.environment_files() {
+        for file in self.environment_files(tree)? {
             let Some(text) = tree.text(&file)? else { continue };
             for found in environment::read(&file, &text)? {
                 let variable = Variable { value: found.value, file: file.clone(), line: found.line };
@@ -243,5 +275,28 @@ mod tests {
         let (_directory, tree) = tree(&[("etc/systemd/system/k.service", "[Service]\nExecStart=/a\nExecStart=/b\n")]);
         let error = Unit::read(&tree, "k.service").unwrap().unwrap().command().unwrap_err();
         assert_eq!(error.to_string(), "/etc/systemd/system/k.service:3: k.service starts more than one command");
+    }
+
+    #[test]
+    fn files_of_variables_are_found_by_pattern_or_it_is_said_that_they_are_not() {
+        let unit = |value: &str| {
+            let (directory, tree) = tree(&[
+                ("etc/systemd/system/k.service", &format!("[Service]\nExecStart=/a\nEnvironmentFile=-{value}\n")),
+                ("etc/k.d/2.env", "A=2\n"),
+                ("etc/k.d/1.env", "A=1\n"),
+                ("etc/k.d/.3.env", "A=3\n"),
+                ("etc/k.d/k", "A=k\n"),
+            ]);
+            let found = Unit::read(&tree, "k.service").unwrap().unwrap().environment(&tree);
+            drop(directory);
+            found.map(|mut found| found.remove("A").map(|found| found.value)).map_err(|error| error.to_string())
+        };
+        assert_eq!(unit("/etc/k.d/*.env").unwrap().as_deref(), Some("2"));
+        assert_eq!(unit("/etc/k.d/%p").unwrap().as_deref(), Some("k"));
+        assert_eq!(unit("/etc/none").unwrap(), None);
+        for odd in ["/etc/%i", "/etc/*/1.env", "/etc/k.d/[12].env"] {
+            let error = unit(odd).unwrap_err();
+            assert!(error.starts_with("/etc/systemd/system/k.service:3: what file `/etc"), "{error}");
+        }
     }
 }

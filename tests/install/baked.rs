@@ -1,13 +1,15 @@
 //! Nodes that are not there yet: images, and what tools are given that make nodes.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
 use super::eyes::everything;
 use super::layouts::{OURS, at, named, put};
 use super::{done, made, same};
-use crate::support::repoint::run;
+use crate::support::repoint::{program, run};
+use crate::support::world::Missing;
 
 #[test]
 fn an_image_whose_kubelet_is_configured_at_boot_is_wired_before_that() {
@@ -62,6 +64,37 @@ fn an_image_without_any_kubelet_is_wired_for_the_one_that_is_said_to_come() {
         done(&["uninstall"], root);
         same(kind, &everything(root), &before);
     }
+}
+
+#[test]
+fn what_was_baked_in_one_layer_of_an_image_is_taken_out_in_the_next() {
+    if let Err(missing) = Missing::privilege() {
+        return missing.skip("no layers");
+    }
+    let (directory, before) = made(&named("k3s server"));
+    let lower = directory.path();
+    done(&["install", "--bake"], lower);
+    // Layers are of a file system that is not one of layers itself.
+    let script = "mount --make-rprivate / && mount -t tmpfs tmpfs $1 && mkdir $1/upper $1/work $1/both && \
+                  mount -t overlay overlay -o lowerdir=$2,upperdir=$1/upper,workdir=$1/work $1/both && \
+                  $3 uninstall --root $1/both && cp -a $1/both $4/both";
+    let (place, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut uninstall = Command::new("unshare");
+    uninstall.args(["--mount", "sh", "-c", script, "sh"]).args([place.path(), lower]).arg(program()).arg(after.path());
+    let output = uninstall.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}", said.lines().next().unwrap_or_default());
+    same("k3s server", &everything(&after.path().join("both")), &before);
+}
+
+#[test]
+fn a_kind_that_is_not_the_one_that_is_there_is_a_mistake() {
+    let (directory, before) = made(&named("plain"));
+    let root = directory.path();
+    let refused = run(&["install", "--bake", "--kind", "k3s", "--root", root.to_str().unwrap()], "");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("--kind says that k3s will come, and kubelet.service is there"), "{refused:?}");
+    same("plain", &everything(root), &before);
 }
 
 /// The documents of a fragment.

@@ -1,20 +1,24 @@
 //! repoint is put under kubelets of every kind, and taken out again, and nobody can tell that it was there.
 
+mod back;
 mod baked;
 mod eyes;
 mod interrupted;
 mod layouts;
 mod live;
 mod refused;
+mod running;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::repoint::{Output, run};
+use super::support::repoint::{Output, program, run};
 use super::support::world::Missing;
+use crate::package::may_be_removed;
 use eyes::{Seen, everything};
-use layouts::{Layout, OURS, all, at};
+use layouts::{Layout, OURS, all, at, put};
 
 /// What is recorded, and nobody else's.
 const JOURNAL: &str = "var/lib/repoint/install.json";
@@ -110,6 +114,20 @@ fn what_is_generated_anew_leaves_the_node_wired() {
 }
 
 #[test]
+fn a_package_is_not_removed_while_an_installation_is_there_and_is_after_it() {
+    for layout in all() {
+        let (directory, _) = made(&layout);
+        let root = directory.path();
+        may_be_removed(root).unwrap_or_else(|why| panic!("{}: {why}", layout.name));
+        done(&["install"], root);
+        let why = may_be_removed(root).expect_err(layout.name);
+        assert!(why.contains("repoint uninstall"), "{}: {why}", layout.name);
+        done(&["uninstall"], root);
+        may_be_removed(root).unwrap_or_else(|why| panic!("{}: {why}", layout.name));
+    }
+}
+
+#[test]
 fn a_dry_run_changes_nothing_and_prints_what_patch_makes_the_same_of() {
     let lacking = Missing::programs(&[("patch", "patch")]).err();
     if let Some(missing) = &lacking {
@@ -158,6 +176,60 @@ fn what_somebody_changes_later_is_theirs_and_stays() {
     assert!(done(&["install"], root).contains("so already") || (layout.endpoint)(root).as_deref() == Some(OURS));
     done(&["uninstall"], root);
     assert_eq!(fs::read_to_string(&file).unwrap(), "# ours\nKUBELET_EXTRA_ARGS=\"--node-ip=10.0.0.1 --v=4\"\nMORE=1\n");
+}
+
+#[test]
+fn what_somebody_adds_to_a_line_of_ours_stays_and_so_does_who_may_read_it() {
+    let layout = layouts::named("kubeadm 1.31 on Debian");
+    let (directory, _) = made(&layout);
+    let root = directory.path();
+    let file = at(root, layout.wired);
+    let _was_there = fs::remove_file(&file);
+    done(&["install"], root);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(".sock\n", ".sock --node-ip=10.0.0.7\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    done(&["install"], root);
+    assert_eq!((layout.endpoint)(root).as_deref(), Some(OURS));
+    done(&["uninstall"], root);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "KUBELET_EXTRA_ARGS=--node-ip=10.0.0.7\n");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_a_file_has_besides_bytes_stays_and_directories_are_open_to_all() {
+    let layout = layouts::named("kubeadm, quoted");
+    let (directory, _) = made(&layout);
+    let root = directory.path();
+    let attribute = |name: &str| {
+        let mut value = [0; 64];
+        let length = rustix::fs::getxattr(at(root, layout.wired), name, &mut value[..]).unwrap();
+        value[..length].to_owned()
+    };
+    rustix::fs::setxattr(at(root, layout.wired), "user.label", b"theirs", rustix::fs::XattrFlags::empty()).unwrap();
+    let script = "umask 077; exec \"$@\"";
+    let mut install = Command::new("sh");
+    install.args(["-c", script, "sh"]).arg(program()).args(["install", "--root"]).arg(root);
+    assert!(install.status().unwrap().success());
+    assert_eq!(attribute("user.label"), b"theirs");
+    assert_eq!(fs::metadata(root.join("etc/repoint/repoint.d")).unwrap().permissions().mode() & 0o777, 0o755);
+    done(&["uninstall"], root);
+    assert_eq!(attribute("user.label"), b"theirs");
+}
+
+#[test]
+fn directories_that_others_use_by_now_are_theirs() {
+    let layout = layouts::named("plain");
+    let (directory, before) = made(&layout);
+    let root = directory.path();
+    done(&["install"], root);
+    put(root, "/etc/repoint/repoint.d/50-theirs.toml", "# theirs\n");
+    done(&["uninstall"], root);
+    let mut seen = everything(root);
+    assert!(seen.remove("etc/repoint/repoint.d/50-theirs.toml").is_some());
+    seen.remove("etc/repoint/repoint.d");
+    seen.remove("etc/repoint");
+    same("plain", &seen, &before);
 }
 
 #[test]

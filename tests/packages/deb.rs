@@ -185,8 +185,11 @@ fn it_is_not_removed_while_the_kubelet_points_here() {
 fn nor_while_one_runs_that_does() {
     let Some(mut host) = installed() else { return };
     // It is a script, so that its words are what a kubelet's are. What it leaves behind ends with the host.
-    host.does("printf '#!/bin/sh\\nsleep 60\\n' >/usr/local/bin/kubelet; chmod 755 /usr/local/bin/kubelet");
-    host.does("setsid kubelet --image-service-endpoint=unix:///run/repoint/repoint.sock >/dev/null 2>&1 & sleep 0.2");
+    host.does(
+        "printf '#!/bin/sh\\ntouch /run/kubelet.runs\\nsleep 600\\n' >/usr/local/bin/kubelet; chmod 755 /usr/local/bin/kubelet; \
+         setsid kubelet --image-service-endpoint=unix:///run/repoint/repoint.sock >/dev/null 2>&1 & \
+         for _ in $(seq 600); do [ -e /run/kubelet.runs ] && exit 0; sleep 0.1; done; exit 1",
+    );
     let refused = host.run("dpkg --remove repoint");
     assert_ne!(refused.code, 0, "{}", refused.said);
     assert!(refused.said.contains("process "), "{}", refused.said);

@@ -54,6 +54,11 @@ fn once_installed_it_is_there_enabled_and_running() {
         ]
     );
     assert_eq!(host.does("rpm --verify --nodeps repoint"), "");
+    // What its scripts call is there before it, in an image that is being made as well.
+    let required = host.does("rpm --query --requires repoint");
+    for needed in ["systemd", "/bin/sh"] {
+        assert!(required.lines().any(|line| line.split(' ').next() == Some(needed)), "{needed} is not in {required}");
+    }
     let listed = host.does("rpm --query --list repoint");
     for file in
         ["/usr/bin/repoint", "/usr/lib/systemd/system-preset/80-repoint.preset", "/usr/share/man/man1/repoint.1.gz"]

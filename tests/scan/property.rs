@@ -51,7 +51,7 @@ fn back(text: &str) -> String {
 
 proptest! {
     // Each case is a few hundred files, and a few processes.
-    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_byte_but_those_of_references_changes(files in prop::collection::vec(file(), 100)) {

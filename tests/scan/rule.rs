@@ -170,3 +170,17 @@ fn a_wrong_command_line_or_configuration_is_told_apart_from_a_finding() {
     fs::write(Path::new(&path).join("repoint.toml"), "rulez = []").unwrap();
     assert_eq!(scan(&path, &[]).code, Some(3));
 }
+
+#[test]
+fn a_kustomization_that_selects_by_a_name_that_is_mended_is_told_of() {
+    let (directory, path) = place("image: k8s.gcr.io/a:1\n");
+    let text = "images:\n- name: k8s.gcr.io/a\n  newName: mirror.example/k8s/a\n  newTag: v2\n- name: k8s.gcr.io/other\n  newName: mirror.example/b\n";
+    fs::write(directory.path().join("files/kustomization.yaml"), text).unwrap();
+    for words in [&["--namespace", "x", "--diff"], &["--namespace", "x", "--fix"]] {
+        let ended = scan(&path, words);
+        let told: Vec<_> = ended.stderr.lines().filter(|line| line.contains(" selects ")).collect();
+        assert_eq!(told.len(), 1, "{}", ended.stderr);
+        assert!(told[0].contains("kustomization.yaml:2 selects k8s.gcr.io/a,"), "{told:?}");
+    }
+    assert_eq!(fs::read_to_string(directory.path().join("files/kustomization.yaml")).unwrap(), text);
+}

@@ -2,6 +2,7 @@
 
 mod layout;
 mod mend;
+mod renamed;
 mod tally;
 
 use super::progress::Bar;
@@ -17,6 +18,7 @@ use crate::output::{self, counted};
 use crate::runtime::Address;
 use layout::Scan;
 use mend::Mended;
+use renamed::Renamed;
 use std::io;
 use std::path::{Path, PathBuf};
 use tally::Tally;
@@ -44,6 +46,7 @@ struct Look<'a> {
     files: u64,
     patch: String,
     remarks: Vec<String>,
+    renamed: Renamed,
 }
 
 /// Looks, and says what it found.
@@ -113,6 +116,7 @@ impl<'a> Look<'a> {
             files: 0,
             patch: String::new(),
             remarks: Vec::new(),
+            renamed: Renamed::default(),
         }
     }
 
@@ -126,6 +130,7 @@ impl<'a> Look<'a> {
         let (mentions, unread) = input.document(self.options.namespace.as_deref()).read();
         self.unread.extend(unread);
         if self.options.fix || self.options.diff {
+            self.renamed.select(&input);
             self.mend(&input, &mentions);
         } else {
             self.count(&mentions);
@@ -151,6 +156,7 @@ impl<'a> Look<'a> {
                 return self.count(mentions);
             }
         };
+        self.renamed.rename(mentions, &mended.mentions);
         if self.options.diff {
             self.patch.push_str(&mended.patch(input));
         }
@@ -174,6 +180,7 @@ impl<'a> Look<'a> {
     /// Says all of it.
     fn tell(self) -> Result<Exit, Failure> {
         note(self.remarks);
+        note(self.renamed.told());
         note(self.unread.iter().map(|unread| format!("{}: {}", unread.place, unread.why)));
         let findings = if self.options.count { self.tally.counted() } else { self.tally.listed() };
         let missing = self.unread.iter().filter(|unread| !unread.searched).count();

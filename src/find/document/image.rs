@@ -3,6 +3,7 @@
 use super::super::yaml::{self, Id, Tree};
 use super::super::{Extent, Part};
 use crate::reference::Reference;
+use std::ops::Range;
 
 /// A name in pieces, and the nodes that say it.
 #[derive(Debug)]
@@ -17,10 +18,18 @@ pub(super) struct Split {
 /// first two are the name's.
 const NAMES: [&str; 4] = ["repository", "repo", "image", "name"];
 
-/// The piece that a node is.
+/// The piece that a node is. What is null says nothing.
 pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
+    let within = |at: Range<usize>| {
+        let raw = text.get(at.clone())?;
+        // What is around it in quotes is no part of it.
+        let start = at.start.saturating_add(raw.len().saturating_sub(raw.trim_start().len()));
+        Some(start..start.saturating_add(raw.trim().len()))
+    };
     let node = tree.node(id)?;
-    Some(Part { at: yaml::content(text, node), says: tree.scalar(id)?.trim().to_owned() })
+    let is_null = text.get(node.at.clone()).is_some_and(|raw| matches!(raw, "" | "null" | "Null" | "NULL" | "~"));
+    let says = tree.scalar(id).filter(|_| !is_null)?.trim().to_owned();
+    Some(Part { at: yaml::content(text, node).and_then(within), says })
 }
 
 /// The names in pieces that a mapping has: `registry`, `repository`, `tag` and `digest`, or `imageRepository` and `imageTag`,
@@ -51,12 +60,12 @@ fn split(text: &str, tree: &Tree<'_>, id: Id, before: &str, key: &str, global: O
     let (tag_key, tag) = named("tag");
     let (digest_key, digest) = named("digest");
     let is_repository = key.to_ascii_lowercase().ends_with("repository") || key.ends_with("repo");
-    // `image` or `name` alone is no name in pieces.
-    if !is_repository && (registry.is_none() || name.says.contains([':', '@'])) {
-        return None;
-    }
     let has_tag_key = tree.get(id, &tag_key).is_some() || tree.get(id, &digest_key).is_some();
     let own = Reference::parse(&name.says).ok().filter(|reference| reference.suffix().is_empty())?;
+    // `image` or `name` alone is no name in pieces.
+    if !is_repository && registry.is_none() && (own.is_short() || tag.is_none()) {
+        return None;
+    }
     if registry.is_none() && own.is_short() && (!has_tag_key || name.says.contains('.')) {
         return None;
     }
@@ -100,6 +109,14 @@ fn joined(before: &str, word: &str) -> String {
     }
     let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
     format!("{before}{}{rest}", first.to_ascii_uppercase())
+}
+
+/// The names by which a kustomization selects images that it gives new names, with the bytes at which they begin.
+pub(super) fn selectors(text: &str, tree: &Tree<'_>, root: Id) -> Vec<(String, usize)> {
+    let images = tree.get(root, "images").map(|id| tree.items(id)).unwrap_or_default();
+    let renamed = images.iter().filter(|entry| tree.text(**entry, &["newName"]).is_some_and(|name| !name.is_empty()));
+    let name = |entry: &Id| part(text, tree, tree.get(*entry, "name")?);
+    renamed.filter_map(name).filter_map(|part| Some((part.says, part.at?.start))).collect()
 }
 
 /// The entry of a kustomization's `images`: what takes the place of a name, or that which is given another tag.

@@ -135,6 +135,21 @@ impl Document<'_> {
         (mentions, unread)
     }
 
+    /// The names by which this selects images to give them new ones, where it is a kustomization, with their lines. They name
+    /// nothing that is pulled; but where what they select is renamed, they select nothing any more.
+    pub fn selectors(&self) -> Vec<(String, usize)> {
+        let mut found = Vec::new();
+        if self.form == Form::Yaml(Kind::Kustomize) {
+            // What is no YAML has been told of.
+            let _broken = yaml::read(self.text, &mut |tree, root| {
+                found.extend(image::selectors(self.text, tree, root));
+            });
+        }
+        let mut lines = Lines::new(self.text);
+        found.sort_by_key(|(_, at)| *at);
+        found.into_iter().map(|(name, at)| (name, lines.place(at).0)).collect()
+    }
+
     fn yaml(&self, kind: Kind) -> (Vec<Mention>, Option<Unread>) {
         let whose = self.namespace.map_or(Whose::Unknown, |name| Whose::Namespace(name.to_owned()));
         let context = Context { whose, is_kustomization: kind == Kind::Kustomize, ..Context::default() };

@@ -75,7 +75,11 @@ impl<'a> Walk<'a> {
                 let mut is_image_next = false;
                 for item in items {
                     let says = tree.scalar(*item);
-                    let key = if is_image_next { "flag-image" } else { key };
+                    let key = match key {
+                        _ if is_image_next => "flag-image",
+                        _ if ends_in(key, "images") && says.is_some() => "listed-image",
+                        key => key,
+                    };
                     self.value(tree, *item, key, context, container);
                     is_image_next = says.is_some_and(|says| says.starts_with('-') && is_image(says));
                 }
@@ -120,6 +124,7 @@ impl<'a> Walk<'a> {
             let inner = match inner {
                 "value" if variable.is_some_and(has_image) => "variable-image",
                 "value" if variable.is_some_and(is_place) => "registry",
+                inner if ends_in(key, "images") && tree.scalar(*value).is_some() && !is_place(inner) => "listed-image",
                 // An image volume.
                 "reference" if key == "image" => "volume-image",
                 inner => inner,
@@ -267,7 +272,7 @@ fn ends_in(key: &str, word: &str) -> bool {
 
 /// Whether a key, or a flag, says that what follows is an image.
 fn is_image(key: &str) -> bool {
-    ends_in(key, "image")
+    ends_in(key, "image") || ends_in(key, "imageName")
 }
 
 /// Whether a key says that what follows is where images are.
