@@ -23,6 +23,9 @@ fn says(socket: &Path, status: &Value) {
     });
 }
 
+/// Where in the status, what is said there, the name of what is found, how bad it is, and words of the reason and the remedy.
+type Case<'a> = (&'a [&'a str], Value, &'a str, &'a str, &'a str, &'a str);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_service_says_of_itself_is_judged() {
     let directory = tempfile::Builder::new().prefix("rp-").tempdir().unwrap();
@@ -34,7 +37,7 @@ async fn what_the_service_says_of_itself_is_judged() {
     let now = whole["now"].clone();
     let refused = json!({"time": now, "message": "rule 1: nonsense"});
     let rule = json!({"rule": "mirror", "instead": "original", "since": now, "until": now, "uid": 0});
-    let cases: &[(&[&str], Value, &str, &str, &str, &str)] = &[
+    let cases: &[Case<'_>] = &[
         (&["version"], json!("9.9.9"), "service.version", "warning", "9.9.9", "systemctl restart repoint.service"),
         (&["stopping"], json!(true), "service.running", "warning", "it is stopping", "systemctl start"),
         (
