@@ -33,7 +33,7 @@ proptest! {
     #[test]
     fn a_platform_is_written_as_it_is_read(text in "[a-zA-Z0-9._-]{1,8}(/[a-zA-Z0-9._-]{1,8}){1,2}") {
         let platform: Platform = text.parse().unwrap();
-        prop_assert_eq!(platform.to_string().parse::<Platform>().unwrap(), platform.clone());
+        prop_assert_eq!(&platform.to_string().parse::<Platform>().unwrap(), &platform);
         prop_assert!(platform.is_served_by(&platform));
     }
 
