@@ -63,7 +63,7 @@ fn configuration(case: &Case, status: Option<&Status>) -> Check {
         }
     };
     let Some(status) = status else {
-        return Check::ok(id, format!("no mistakes; {} rules", settings.rules.rules().len()));
+        return Check::ok(id, format!("no mistakes; rules: {}", settings.rules.rules().len()));
     };
     let configuration = &status.configuration;
     if let Some(refused) = &configuration.refused {

@@ -86,8 +86,11 @@ pub(super) fn text(checks: &[Check]) -> String {
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     let counts = Verdict::ALL.iter().rev().map(|verdict| (count(*verdict), verdict.as_str()));
-    let counts: Vec<_> =
-        counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+    let several = |name| if matches!(name, "ok" | "skipped") { "" } else { "s" };
+    let counts: Vec<_> = counts
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { several(name) }))
+        .collect();
     let _infallible = writeln!(text, "\n{}", counts.join(", "));
     text
 }
