@@ -33,10 +33,10 @@ struct Token {
 /// What is read of a token's answer.
 const TOKEN: u64 = 256 << 10;
 
-/// What opens the door that `refused` shut; `None` where we have nothing for it.
+/// What opens the door that `refused` shut; `None` where we have nothing for it. `registry` is who has it, and how it is asked.
 pub(super) async fn answer(
     client: &Client,
-    refused: &Answer,
+    (refused, registry): (&Answer, &Origin),
     repository: &str,
     login: Option<&Login>,
     steps: &mut Vec<Step>,
@@ -49,7 +49,7 @@ pub(super) async fn answer(
             (Challenge::Bearer { realm, service, scope }, _) => {
                 let scope = scope.clone().unwrap_or_else(|| format!("repository:{repository}:pull"));
                 let door = (realm.as_str(), service.as_deref(), scope.as_str());
-                return token(client, door, &refused.origin, login, steps).await.map(Some);
+                return token(client, door, registry, login, steps).await.map(Some);
             }
             (Challenge::Basic, _) => {}
         }
@@ -70,7 +70,7 @@ async fn token(
     }
     let sign = if realm.contains('?') { '&' } else { '?' };
     let host = from.to_string();
-    let url = Url::parse(&format!("{realm}{sign}{query}"))
+    let mut url = Url::parse(&format!("{realm}{sign}{query}"))
         .ok_or_else(|| Fault::new(Kind::Malformed, &host, "it wants a token from what is no address"))?;
     let authorization = match login {
         Some(Login::Basic { user, password }) => Some(basic(user, password)?),
@@ -83,11 +83,14 @@ async fn token(
         }
         Some(Login::Registry(_)) | None => None,
     };
-    if authorization.is_some() && from.is_tls && !url.origin.is_tls {
+    client.downgrade(&mut url);
+    // It is the registry that decides how a password for it is sent, and not who gives its tokens.
+    let needs_tls = authorization.is_some() && from.is_tls;
+    if needs_tls && !url.origin.is_tls {
         let detail = "it wants a password to be sent without TLS, for a token";
         return Err(Fault::new(Kind::Credentials, host, detail));
     }
-    let ask = Ask { what: What::Token, method: Method::GET, url, accept: None, authorization, limit: TOKEN };
+    let ask = Ask { what: What::Token, method: Method::GET, url, accept: None, authorization, needs_tls, limit: TOKEN };
     let answer = client.ask(&ask, steps).await?;
     if let Some(fault) = answer.fault() {
         return Err(fault);

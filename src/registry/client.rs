@@ -9,13 +9,13 @@ use super::names::Names;
 use super::proxy::Proxies;
 use super::step::{Step, What};
 use super::trust::Roots;
-use super::url::{Origin, Url};
+use super::url::{Origin, Place, Url};
 use crate::credentials::{Credential, Login};
 use crate::reference::Reference;
 use http::{HeaderValue, Method};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub struct Way {
     pub roots: Roots,
     /// The proxies.
     pub proxies: Proxies,
-    /// Registries without TLS, `host` or `host:port`. One on loopback is found out by itself.
-    pub plain: Vec<String>,
+    /// Registries without TLS. One on loopback is found out by itself.
+    pub plain: Vec<Place>,
     /// How long things may take.
     pub limits: Limits,
 }
@@ -48,7 +48,8 @@ pub struct Client {
     way: Way,
     names: Names,
     idle: Mutex<HashMap<Origin, Vec<Link>>>,
-    plain: Mutex<HashSet<(String, u16)>>,
+    /// Ports without TLS, and those that are meant where no port is said.
+    plain: Mutex<HashMap<(String, u16), u16>>,
     /// What is shown, by whom and where.
     tokens: Mutex<HashMap<Door, HeaderValue>>,
     hasher: RandomState,
@@ -81,9 +82,10 @@ impl Default for Limits {
 impl Client {
     /// One that knows nothing yet.
     pub fn new(way: Way) -> Self {
-        let plain = way.plain.iter().filter_map(|place| {
-            let uri: http::uri::Authority = place.parse().ok()?;
-            Some((super::proxy::bare(uri.host()).to_ascii_lowercase(), uri.port_u16().unwrap_or(80)))
+        let plain = way.plain.iter().flat_map(|place| {
+            let of = |port| ((place.host.clone(), port), place.port.unwrap_or(80));
+            let usual = place.port.is_none_or(|port| port == 80).then_some(443);
+            usual.into_iter().chain([place.port.unwrap_or(80)]).map(of)
         });
         Self {
             plain: Mutex::new(plain.collect()),
@@ -197,10 +199,11 @@ impl Client {
         };
         let mut answer = self.ask(&ask, steps).await?;
         // A redirect's end has its own door, and no key of ours fits it.
-        let is_closed = answer.status.as_u16() == 401 && answer.origin.host == ask.url.origin.host;
+        let registry = self.origin(&ask.url);
+        let is_closed = answer.status.as_u16() == 401 && answer.origin.is_within(&registry);
         let is_final = matches!(login, Some(Login::Registry(_)));
         if is_closed && !is_final {
-            let key = challenge::answer(self, &answer, &repository, login, steps).await?;
+            let key = challenge::answer(self, (&answer, &registry), &repository, login, steps).await?;
             if let Some(key) = key {
                 self.remember(door, key.clone());
                 ask.authorization = Some(key);
@@ -255,19 +258,22 @@ impl Client {
 
     /// Remembers that there is no TLS.
     pub(super) fn is_plain(&self, origin: &Origin) {
-        lock(&self.plain).insert((origin.host.clone(), origin.port));
+        lock(&self.plain).insert((origin.host.clone(), origin.port), origin.port);
     }
 
     /// Leads to where there is no TLS, if it is known that there is none.
     pub(super) fn downgrade(&self, url: &mut Url) {
         let origin = &mut url.origin;
-        let plain = lock(&self.plain);
-        if origin.is_tls && plain.contains(&(origin.host.clone(), origin.port)) {
-            origin.is_tls = false;
-        } else if origin.is_tls && origin.port == 443 && plain.contains(&(origin.host.clone(), 80)) {
-            // No port was said, neither here nor there.
-            (origin.is_tls, origin.port) = (false, 80);
+        if let Some(port) = lock(&self.plain).get(&(origin.host.clone(), origin.port)).filter(|_| origin.is_tls) {
+            (origin.is_tls, origin.port) = (false, *port);
         }
+    }
+
+    /// Who is asked by this address: without TLS where it is known that there is none.
+    pub(super) fn origin(&self, url: &Url) -> Origin {
+        let mut url = url.clone();
+        self.downgrade(&mut url);
+        url.origin
     }
 }
 
@@ -285,7 +291,7 @@ fn ask(what: What, method: Method, image: Reference<'_>, path: &str, limit: u64)
     let host = if registry == HUB.0 { HUB.1 } else { registry };
     let url = Url::parse(&format!("https://{host}/v2/{}/{path}", repository(image)));
     let url = url.ok_or_else(|| Fault::new(Kind::Malformed, registry, "it is not the name of a host"))?;
-    Ok(Ask { what, method, url, accept: None, authorization: None, limit })
+    Ok(Ask { what, method, url, accept: None, authorization: None, needs_tls: false, limit })
 }
 
 /// An `Authorization` that no log shows.

@@ -21,6 +21,8 @@ pub(super) struct Ask {
     pub(super) accept: Option<&'static str>,
     /// For the host of `url` alone: where that redirects to somebody else, they are not shown it.
     pub(super) authorization: Option<HeaderValue>,
+    /// Whether that is for TLS alone, also on loopback.
+    pub(super) needs_tls: bool,
     /// How many bytes its answer may have.
     pub(super) limit: u64,
 }
@@ -76,7 +78,7 @@ impl Client {
         let mut asked = self.once(ask, url, &mut step).await;
         if let Err(NoLink::Plain) = asked {
             // containerd and docker take a registry on loopback for one without TLS, if that is what it is.
-            if url.origin.is_tls && super::proxy::is_loopback(&url.origin.host) {
+            if url.origin.is_tls && !ask.needs_tls && super::proxy::is_loopback(&url.origin.host) {
                 self.is_plain(&url.origin);
                 self.downgrade(url);
                 step = Step::new(ask.what, url.shown(), url.origin.to_string());
@@ -105,7 +107,7 @@ impl Client {
                     }
                     None => (dial(self.way(), self.names(), &url.origin, step).await?, false),
                 };
-                let request = request(ask, url, &link)?;
+                let request = request(ask, url, &link, &self.origin(&ask.url))?;
                 let sent = match link.sender.ready().await {
                     Ok(()) => link.sender.send_request(request).await,
                     Err(closed) => Err(closed),
@@ -130,7 +132,8 @@ impl Client {
     }
 }
 
-fn request(ask: &Ask, url: &Url, link: &Link) -> Result<Request<Empty<Bytes>>, Fault> {
+/// A request on `link`, to be sent to `first` and to whom that redirects.
+fn request(ask: &Ask, url: &Url, link: &Link, first: &Origin) -> Result<Request<Empty<Bytes>>, Fault> {
     let target = match link.relay {
         Some(_) => format!("{}{}", url.origin.url(), url.path),
         None => url.path.clone(),
@@ -141,7 +144,8 @@ fn request(ask: &Ask, url: &Url, link: &Link) -> Result<Request<Empty<Bytes>>, F
         request = request.header(ACCEPT, accept);
     }
     // To its host only, and not where that was asked by TLS and now is not.
-    if let Some(authorization) = ask.authorization.as_ref().filter(|_| url.origin.is_within(&ask.url.origin)) {
+    let is_fit = url.origin.is_within(first) && (url.origin.is_tls || !ask.needs_tls);
+    if let Some(authorization) = ask.authorization.as_ref().filter(|_| is_fit) {
         request = request.header(AUTHORIZATION, authorization);
     }
     if let Some(authorization) = link.relay.as_ref().and_then(super::proxy::Proxy::authorization) {
@@ -251,11 +255,8 @@ fn words(text: &str) -> Option<String> {
 // === impl Origin ===
 
 impl Origin {
-    /// Whether what is told to `other` may be told to this one.
-    fn is_within(&self, other: &Self) -> bool {
-        // A registry on loopback may turn out to be one without TLS.
-        self.host == other.host
-            && self.port == other.port
-            && (self.is_tls >= other.is_tls || super::proxy::is_loopback(&self.host))
+    /// Whether what is told to `other` may be told to this one. Of both it has to be known whether they speak TLS.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port && self.is_tls >= other.is_tls
     }
 }

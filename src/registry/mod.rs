@@ -40,3 +40,4 @@ pub use manifest::{Blob, Content, Manifest, NotAPlatform, Platform};
 pub use proxy::{Proxies, Proxy, Unusable};
 pub use step::{Millis, Step, What};
 pub use trust::{NoRoots, Roots};
+pub use url::{NotAPlace, Place};

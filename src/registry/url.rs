@@ -3,6 +3,7 @@
 use super::proxy::{bare, place};
 use http::Uri;
 use std::fmt;
+use std::str::FromStr;
 
 /// A host, as a connection is made to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +21,19 @@ pub(super) struct Url {
     /// Path and query.
     pub(super) path: String,
 }
+
+/// A host, and a port if one is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Lower case, an IPv6 address without its brackets.
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+}
+
+/// What names no host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not HOST[:PORT], such as registry.corp or registry.corp:5000", crate::output::Plain(.0))]
+pub struct NotAPlace(String);
 
 /// Longer ones are nobody's.
 const LENGTH: usize = 16 << 10;
@@ -88,6 +102,21 @@ impl Origin {
     pub(super) fn url(&self) -> String {
         let scheme = if self.is_tls { "https" } else { "http" };
         format!("{scheme}://{self}")
+    }
+}
+
+// === impl Place ===
+
+impl FromStr for Place {
+    type Err = NotAPlace;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlace> {
+        let url =
+            Url::parse(&format!("http://{text}")).filter(|url| url.path == "/" && !text.contains(['/', '?', '#']));
+        let url = url.ok_or_else(|| NotAPlace(text.to_owned()))?;
+        let is_said =
+            text.strip_suffix(']').is_none() && text.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty());
+        Ok(Self { host: url.origin.host, port: is_said.then_some(url.origin.port) })
     }
 }
 

@@ -169,7 +169,8 @@ async fn nobody_who_listens_is_told_from_nobody_who_answers() {
 async fn what_comes_byte_by_byte_ends_when_its_time_is_over() {
     let server = Server::plain(|_| Answer::new(200, "{}").dripping()).await;
     let limits = Limits { connect: Duration::from_secs(10), whole: Duration::from_millis(500) };
-    let way = Way { limits, roots: Roots::none(), proxies: Proxies::default(), plain: vec![server.host()] };
+    let way =
+        Way { limits, roots: Roots::none(), proxies: Proxies::default(), plain: vec![server.host().parse().unwrap()] };
     let trace = follow_by(way, &server.host()).await;
     assert_eq!(trace.fault.unwrap().kind, Kind::Timeout);
 }

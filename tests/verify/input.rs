@@ -115,8 +115,44 @@ async fn what_is_none_of_these_is_told() {
     let ended = bench.run(&["/nonexistent"], "").await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("cannot read /nonexistent"), "{}", ended.stderr);
-    let ended = bench.run(&["-"], "").await;
-    assert_eq!((ended.code, found(&ended.stdout)), (Some(0), vec![]), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn nothing_is_no_list_without_images() {
+    let (_server, bench, _) = bench().await;
+    let nothing = tempfile::tempdir().unwrap();
+    let empty = bench.file("empty.jsonl", "");
+    let none = "there is no report, scan or record in";
+    for (source, text) in
+        [("-", ""), ("-", "\n\n"), (nothing.path().to_str().unwrap(), ""), (empty.to_str().unwrap(), "")]
+    {
+        let ended = bench.run(&[source], text).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{source}: {}", ended.stderr);
+        assert!(ended.stderr.contains(none), "{source}: {}", ended.stderr);
+    }
+    let heartbeat = record(1, 1, &json!({ "event": "heartbeat", "since": "2023-03-20T00:00:00Z", "last_call": null }));
+    for text in [heartbeat.as_str(), "{\"images\":[]}", "{\"findings\":[]}"] {
+        let ended = bench.run(&["-"], text).await;
+        assert_eq!((ended.code, found(&ended.stdout)), (Some(0), vec![]), "{text}: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_report_of_a_log_has_its_digests() {
+    let (_server, bench, digest) = bench().await;
+    for (last, verdict, code) in [(digest.as_str(), "there", 0), ("sha256:1111", "differs", 5)] {
+        let mut log = record(2, 2, &pull(IMAGE, Some(last)));
+        log += &record(1, 1, &pull(IMAGE, Some("sha256:0000")));
+        log +=
+            &record(3, 3, &json!({ "event": "failed", "image": IMAGE, "outcome": "failed", "digest": "sha256:2222" }));
+        let report = crate::support::repoint::run(&["report", "-", "--format", "json"], &log);
+        let said: Value = serde_json::from_str(&report.stdout).unwrap();
+        assert_eq!(said["images"][0]["digest"], json!(last));
+        let ended = bench.run(&["-"], &report.stdout).await;
+        assert_eq!((found(&ended.stdout), ended.code), (verdicts(&[(IMAGE, verdict)]), Some(code)), "{}", ended.stderr);
+        let csv = crate::support::repoint::run(&["report", "-", "--format", "csv"], &log).stdout;
+        assert!(csv.contains(&format!(",{last}\r\n")), "{csv}");
+    }
 }
 
 #[tokio::test]

@@ -283,11 +283,30 @@ impl Authority {
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let chain = vec![certificate.der().clone(), self.der.clone()];
+        Identity::new(vec![certificate.der().clone(), self.der.clone()], &key)
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    fn new(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        Identity(config.with_single_cert(chain, key).unwrap())
+        Self(config.with_single_cert(chain, key).unwrap())
+    }
+
+    /// One that signed itself, as `openssl req -x509` makes them, until that year; and its PEM.
+    pub fn of_itself(host: &str, until: i32) -> (Self, String) {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = called(host);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        (Self::new(vec![certificate.der().clone()], &key), certificate.pem())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, verdicts};
-use super::server::{Answer, Authority, Server};
+use super::server::{Answer, Authority, Identity, Server};
 use super::store::{AMD64, Store};
 
 const IMAGE: &str = "old.example/a:1";
@@ -210,4 +210,61 @@ async fn what_is_exempt_goes_past_the_proxy() {
     let (found, said, _) = bench.environment("NO_PROXY", "0.0.0.0/8").verdicts(&[IMAGE]).await;
     assert_eq!(found, verdicts(&[(IMAGE, "there")]), "{said}");
     assert_eq!((proxy.seen().len(), server.seen().is_empty()), (before, false));
+}
+
+#[tokio::test]
+async fn a_registry_may_be_its_own_authority() {
+    let store = registry();
+    let start = async |host: &str, until| {
+        let (identity, pem) = Identity::of_itself(host, until);
+        let store = store.clone();
+        (Server::tls(identity, move |asked| store.answer(asked)).await, pem)
+    };
+    let other = Authority::new("Other CA");
+    let (server, pem) = start("127.0.0.1", 2090).await;
+    for (trusted, verdict, kind) in [(&pem, "there", ""), (&other.pem, "unknown", "unknown_authority")] {
+        let bench = bench(&server.host());
+        let file = bench.file("ca.pem", trusted);
+        let (found, said, _) = bench.words(&["--ca", file.to_str().unwrap()]).verdicts(&[IMAGE]).await;
+        assert_eq!((found, fault(&said).0), (verdicts(&[(IMAGE, verdict)]), kind), "{said}");
+    }
+    // It is not believed more than others.
+    for (host, until, kind) in [("elsewhere.example", 2090, "wrong_name"), ("127.0.0.1", 2021, "expired")] {
+        let (server, pem) = start(host, until).await;
+        let bench = bench(&server.host());
+        let file = bench.file("ca.pem", &pem);
+        let (found, said, _) = bench.words(&["--ca", file.to_str().unwrap()]).verdicts(&[IMAGE]).await;
+        assert_eq!((found, fault(&said).0), (verdicts(&[(IMAGE, "unknown")]), kind), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn who_keeps_the_blobs_of_one_image_keeps_nobody_from_the_others() {
+    let mut store = registry();
+    store.image("b", "1", AMD64);
+    let server = Server::plain(move |asked| match Store::is_blob(asked) && asked.path.starts_with("/v2/a/") {
+        // Nobody listens on the port of discard.
+        true => Answer::found("http://127.0.0.1:9/blob"),
+        false => store.answer(asked),
+    })
+    .await;
+    let mut images: Vec<String> = (0..40).map(|number| format!("old.example/b:{number}")).collect();
+    images.push(IMAGE.to_owned());
+    let images: Vec<&str> = images.iter().map(String::as_str).collect();
+    let (found, said, _) = bench(&server.host()).verdicts(&images).await;
+    let of = |image: &str| found.iter().find(|(name, _)| name == image).unwrap().1.clone();
+    assert_eq!((of(IMAGE), of("old.example/b:1")), ("unknown".to_owned(), "there".to_owned()), "{said}");
+    assert!(
+        found.iter().filter(|(name, _)| name.contains("/b:")).all(|(_, verdict)| verdict != "unknown"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_names_no_registry_is_told() {
+    for place in ["ht tp://x", "http://h", "h/path", "h:99999", "user@h", ""] {
+        let ended = bench("registry.example").words(&["--plain-http", place]).verify(&[IMAGE]).await;
+        assert_eq!(ended.code, Some(2), "{place}: {}", ended.stderr);
+        assert!(ended.stderr.contains("is not HOST[:PORT]"), "{place}: {}", ended.stderr);
+    }
 }

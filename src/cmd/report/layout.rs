@@ -112,7 +112,7 @@ impl Report<'_> {
 
     /// RFC 4180: a line of names, then one an image. Lists are separated by blanks, which no name has.
     pub(super) fn csv(&self) -> String {
-        let mut text = "image,substitute,pulls,uses,failures,failing,fell_back,post_freeze,configured,pods,nodes,namespaces,owners,first_seen,last_seen\r\n".to_owned();
+        let mut text = "image,substitute,pulls,uses,failures,failing,fell_back,post_freeze,configured,pods,nodes,namespaces,owners,first_seen,last_seen,digest\r\n".to_owned();
         for row in &self.images {
             let owners = row.owners.iter().map(|owner| format!("{}/{}", owner.namespace, owner.name));
             let fields = [
@@ -131,6 +131,7 @@ impl Report<'_> {
                 owners.collect::<Vec<_>>().join(" "),
                 format!("{:.6}", row.first_seen),
                 format!("{:.6}", row.last_seen),
+                row.digest.unwrap_or_default().to_owned(),
             ];
             text.push_str(&fields.map(|field| quoted(&field)).join(","));
             text.push_str("\r\n");

@@ -47,6 +47,8 @@ pub(super) struct Row<'a> {
     /// The last one.
     #[serde(serialize_with = "rfc3339")]
     pub(super) last_seen: Timestamp,
+    /// The digest that it had where it was pulled or used last; `null` where no record says.
+    pub(super) digest: Option<&'a str>,
     /// Whether some records are about no pod.
     #[serde(skip)]
     pub(super) is_podless: bool,
@@ -120,6 +122,7 @@ impl<'a> Row<'a> {
             other_pods: image.others,
             first_seen,
             last_seen,
+            digest: image.digest(),
             is_podless: image.podless > 0,
         }
     }

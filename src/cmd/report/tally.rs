@@ -34,6 +34,7 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Image {
     substitute: Option<(Timestamp, Box<str>)>,
+    digest: Option<(Timestamp, Box<str>)>,
     pub(super) pulls: u64,
     pub(super) uses: u64,
     pub(super) failures: u64,
@@ -187,13 +188,13 @@ impl Image {
         widen(&mut self.seen, record.time);
         // An image that was given its old name is found by that, which says nothing of where it came from.
         let is_another = |substitute: &&Text<'_>| record.image.as_deref() != Some(&***substitute);
-        if let Some(substitute) = record.substitute.as_ref().filter(is_another)
-            && self.substitute.as_ref().is_none_or(|(time, known)| (*time, &**known) < (record.time, &**substitute))
-        {
-            match &mut self.substitute {
-                Some((time, known)) if **known == **substitute => *time = record.time,
-                other => *other = Some((record.time, (**substitute).into())),
-            }
+        if let Some(substitute) = record.substitute.as_ref().filter(is_another) {
+            renew(&mut self.substitute, record.time, substitute);
+        }
+        // A pull that failed has none of the image's.
+        let is_there = record.outcome.is_none_or(|outcome| outcome == Outcome::Pulled);
+        if let Some(digest) = record.digest.as_ref().filter(|_| is_there) {
+            renew(&mut self.digest, record.time, digest);
         }
     }
 
@@ -213,6 +214,11 @@ impl Image {
     /// The substitute that was last asked for.
     pub(super) fn substitute(&self) -> Option<&str> {
         self.substitute.as_ref().map(|(_, name)| &**name)
+    }
+
+    /// The digest that it had last.
+    pub(super) fn digest(&self) -> Option<&str> {
+        self.digest.as_ref().map(|(_, digest)| &**digest)
     }
 
     /// The nodes that have it, by number.
@@ -247,6 +253,15 @@ impl Newest {
 
     fn failed(self) -> bool {
         self.0 & 1 == 1
+    }
+}
+
+/// Keeps the last text; of two at once, always the same.
+fn renew(last: &mut Option<(Timestamp, Box<str>)>, time: Timestamp, text: &str) {
+    match last {
+        Some((known, other)) if (*known, &**other) >= (time, text) => {}
+        Some((known, other)) if **other == *text => *known = time,
+        other => *other = Some((time, text.into())),
     }
 }
 

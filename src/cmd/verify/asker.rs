@@ -6,7 +6,7 @@ use super::wanted::{By, Known};
 use crate::credentials::{Credential, Store};
 use crate::error::Chain;
 use crate::reference::Reference;
-use crate::registry::{Client, Content, Fault, Kind, Manifest, Platform};
+use crate::registry::{Client, Content, Fault, Kind, Manifest, Platform, Step, What};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl Asker {
             return Old::NOT_ASKED;
         };
         let asked =
-            self.patiently(reference, 1, async || self.client.manifest(reference, None, None, &mut Vec::new()).await);
+            self.patiently(reference, 1, async |steps| self.client.manifest(reference, None, None, steps).await);
         match asked.await {
             Ok(manifest) => Old { state: State::There, digest: Some(manifest.digest), reason: None },
             Err(fault) if fault.kind == Kind::NotFound => {
@@ -93,7 +93,8 @@ impl Asker {
         };
         let Ok(reference) = Reference::parse(&target.image) else { return asked };
         let (credential, trouble) = self.credential(target, reference).await;
-        let seen = self.patiently(reference, 2, async || self.look(reference, credential.as_ref()).await).await;
+        let seen =
+            self.patiently(reference, 2, async |steps| self.look(reference, credential.as_ref(), steps).await).await;
         match seen {
             Ok(Seen { digest, lacking }) => {
                 asked.verdict = match expected {
@@ -127,14 +128,18 @@ impl Asker {
         }
     }
 
-    async fn look(&self, image: Reference<'_>, credential: Option<&Credential>) -> Result<Seen, Fault> {
-        let steps = &mut Vec::new();
+    async fn look(
+        &self,
+        image: Reference<'_>,
+        credential: Option<&Credential>,
+        steps: &mut Vec<Step>,
+    ) -> Result<Seen, Fault> {
         let manifest = self.client.manifest(image, None, credential, steps).await?;
         let mut lacking = Vec::new();
         match &manifest.content {
             Content::Index(_) => {
                 for platform in &self.platforms {
-                    if !self.is_listed(&manifest, platform, image, credential).await? {
+                    if !self.is_listed(&manifest, platform, (image, credential), steps).await? {
                         lacking.push(platform.clone());
                     }
                 }
@@ -155,11 +160,11 @@ impl Asker {
         &self,
         index: &Manifest,
         platform: &Platform,
-        image: Reference<'_>,
-        credential: Option<&Credential>,
+        (image, credential): (Reference<'_>, Option<&Credential>),
+        steps: &mut Vec<Step>,
     ) -> Result<bool, Fault> {
         let Some(digest) = index.listed(platform) else { return Ok(false) };
-        match self.client.has(image, digest, credential, &mut Vec::new()).await {
+        match self.client.has(image, digest, credential, steps).await {
             Ok(()) => Ok(true),
             Err(fault) if fault.kind == Kind::NotFound => Ok(false),
             Err(fault) => Err(fault),
@@ -171,7 +176,7 @@ impl Asker {
         &self,
         image: Reference<'_>,
         late: u32,
-        ask: impl AsyncFn() -> Result<T, Fault>,
+        ask: impl AsyncFn(&mut Vec<Step>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let registry = image.registry().to_ascii_lowercase();
         let known = self.down.lock().unwrap_or_else(PoisonError::into_inner).get(&registry).cloned();
@@ -180,14 +185,15 @@ impl Asker {
         }
         let mut tries = 1;
         loop {
-            let fault = match ask().await {
+            let mut steps = Vec::new();
+            let fault = match ask(&mut steps).await {
                 Err(fault) => fault,
                 answer => return answer,
             };
             let most = if fault.kind == Kind::Timeout { late } else { TRIES };
             let wait = fault.retry_after.unwrap_or_else(|| WAIT.saturating_mul(tries));
             if !fault.is_passing() || tries >= most || wait > PATIENCE {
-                if is_of_host(&fault) {
+                if is_of_host(&fault) && is_of_registry(&steps) {
                     self.down.lock().unwrap_or_else(PoisonError::into_inner).insert(registry, fault.clone());
                 }
                 return Err(fault);
@@ -196,6 +202,13 @@ impl Asker {
             tries = tries.saturating_add(1);
         }
     }
+}
+
+/// Whether it is the registry that failed, the proxy before it, or who gives its tokens: not who keeps its blobs, where a redirect
+/// led.
+fn is_of_registry(steps: &[Step]) -> bool {
+    let Some((first, last)) = steps.first().zip(steps.last()) else { return false };
+    last.what == What::Token || last.host == first.host
 }
 
 /// Whether it would be the same for another image.

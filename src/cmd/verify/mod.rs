@@ -17,7 +17,7 @@ use crate::config::{self, Settings};
 use crate::credentials::Store;
 use crate::exit::Exit;
 use crate::output;
-use crate::registry::{Client, Platform, Proxies, Roots, Way};
+use crate::registry::{Client, Place, Platform, Proxies, Roots, Way};
 use asker::Asker;
 use layout::Verified;
 use plan::Plan;
@@ -57,6 +57,8 @@ type Queue = Arc<Mutex<VecDeque<(String, Option<Known>, Plan)>>>;
 pub fn run(options: &Options) -> Result<Exit, Failure> {
     let settings = settings(options.config.as_deref())?;
     let platforms = platforms(&options.platforms)?;
+    let plain = options.plain_http.iter().map(|place| place.parse()).collect::<Result<Vec<Place>, _>>();
+    let plain = plain.map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut roots = Roots::of_system();
     for file in &options.ca {
         roots.add(file).map_err(|error| Failure::new(Exit::Usage, error))?;
@@ -64,7 +66,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let wanted = wanted(options, &settings)?;
     note(wanted.told.iter().cloned());
 
-    let way = Way { roots, proxies: Proxies::of_environment(), plain: options.plain_http.clone(), ..Way::default() };
+    let way = Way { roots, proxies: Proxies::of_environment(), plain, ..Way::default() };
     let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let asker = Arc::new(Asker {
         client: Client::new(way),

@@ -54,6 +54,8 @@ pub(super) enum NoSource {
     },
     #[error("{0} is neither what `report --format json` or `scan --format json` print nor an audit log")]
     Foreign(String),
+    #[error("there is no report, scan or record in {0}: if another command was to print one, it may have failed")]
+    Nothing(String),
     #[error(transparent)]
     Log(#[from] read::Unreadable),
 }
@@ -69,6 +71,7 @@ struct Document {
 #[derive(Deserialize)]
 struct Reported {
     image: String,
+    digest: Option<String>,
 }
 
 /// A finding of a scan.
@@ -130,6 +133,10 @@ impl Wanted {
         if found.records == 0 && (found.foreign > 0 || !found.faults.are_none()) {
             return Err(NoSource::Foreign(name.to_owned()));
         }
+        // An honest log has at least a start in it.
+        if found.records == 0 {
+            return Err(NoSource::Nothing(name.to_owned()));
+        }
         wanted.told = told(&found.faults);
         Ok(wanted)
     }
@@ -155,14 +162,17 @@ impl Wanted {
 impl From<Document> for Wanted {
     fn from(Document { images, findings }: Document) -> Self {
         let mut wanted = Self::default();
-        wanted.images.extend(images.into_iter().flatten().map(|reported| (reported.image, None)));
+        let known = |digest, by| Known { digest, by, seen: Timestamp::MIN };
+        for Reported { image, digest } in images.into_iter().flatten() {
+            wanted.images.insert(image, digest.map(|digest| known(digest, By::Log)));
+        }
         let mut parts = 0_u64;
         for Found { image, partial, digest } in findings.into_iter().flatten() {
             if partial {
                 parts = parts.saturating_add(1);
                 continue;
             }
-            let known = digest.map(|digest| Known { digest, by: By::Scan, seen: Timestamp::MIN });
+            let known = digest.map(|digest| known(digest, By::Scan));
             let entry = wanted.images.entry(image).or_default();
             *entry = entry.take().or(known);
         }
