@@ -9,7 +9,8 @@ pub fn unified(path: &Path, before: Option<&Content>, after: Option<&Content>) -
     let text =
         |content: Option<&Content>| String::from_utf8_lossy(content.map_or(&[], |content| &content.bytes)).into_owned();
     let name = |side: &str, content: Option<&Content>| match content {
-        Some(_) => format!("{side}{}", path.display()),
+        // Behind a name with a blank in it, a tab says where that ends.
+        Some(_) => format!("{side}{}{}", path.display(), if path.to_string_lossy().contains(' ') { "\t" } else { "" }),
         None => "/dev/null".to_owned(),
     };
     let (old, new) = (text(before), text(after));

@@ -2,7 +2,7 @@
 //!
 //! A case begins with `@@ NAME FLAGS: SENTENCE`. In what follows, `«WRITTEN»` is a place that is found: from its first letter on, and
 //! with `k8s.gcr.io` in it replaced when it is mended. `«WRITTEN…»` is a part of a name. `«WRITTEN‖IMAGE‖MENDED‖IMAGE…»` is a place that
-//! says something else than the image, or is mended otherwise (if that is not empty), or stands for several. Flags: `crlf`, `bom`, `nofinal` (no line feed at the
+//! says something else than the image, or is mended otherwise (if that is not empty; `=` is left as it is), or stands for several. Flags: `crlf`, `bom`, `nofinal` (no line feed at the
 //! end), `unread=LINE` (is told of as broken).
 
 use std::fs;
@@ -21,6 +21,8 @@ pub(super) struct Case {
     pub(super) mended: String,
     /// What is found in it: line, column, image, substitute, whether it is a part.
     pub(super) findings: Vec<(usize, usize, String, String, bool)>,
+    /// How many of them are left when it is mended.
+    pub(super) left: usize,
     /// The line of which it is told that it is broken.
     pub(super) unread: Option<usize>,
 }
@@ -62,6 +64,7 @@ impl Case {
             text: String::new(),
             mended: String::new(),
             findings: Vec::new(),
+            left: 0,
             unread: flags.iter().find_map(|flag| flag.strip_prefix("unread=")).map(|line| line.parse().unwrap()),
         };
         let mut rest = body.as_str();
@@ -96,6 +99,10 @@ impl Case {
         images.extend(parts.iter().skip(3));
         for image in images {
             self.findings.push((line, column, image.to_owned(), new(image), is_part));
+        }
+        if parts.get(2) == Some(&"=") {
+            self.left += 1;
+            return self.say(written, written);
         }
         let mended = parts
             .get(2)

@@ -14,12 +14,15 @@ struct Word {
     extent: Extent,
 }
 
+/// Variables within variables are put in up to so many pieces.
+const PIECES: usize = 16;
+
 /// The images of a recipe.
 pub(super) fn read(text: &str) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     let mut stages: HashSet<String> = HashSet::new();
-    let mut arguments: HashMap<String, Part> = HashMap::new();
+    let mut arguments: HashMap<String, Vec<Part>> = HashMap::new();
     let mut used: HashSet<usize> = HashSet::new();
     let mut has_begun = false;
     for words in instructions(text) {
@@ -28,15 +31,18 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
         let mut images: Vec<Range<usize>> = Vec::new();
         match says(instruction).trim_start_matches('\u{feff}').to_ascii_uppercase().as_str() {
             "ARG" => {
-                for word in rest {
-                    let Some((name, value)) = says(word).split_once('=') else { continue };
-                    let start = word.start.saturating_add(name.len()).saturating_add(1);
+                for argument in rest {
+                    let Some((name, value)) = says(argument).split_once('=') else { continue };
+                    let start = argument.start.saturating_add(name.len()).saturating_add(1);
                     let at = unquoted(text, start..start.saturating_add(value.len()));
-                    let part = Part { says: says(&at).to_owned(), at: Some(at) };
                     // Those before the first stage are the ones that `FROM` sees.
-                    if !has_begun || !arguments.contains_key(name) {
-                        arguments.insert(name.to_owned(), part);
+                    if has_begun && arguments.contains_key(name) {
+                        continue;
                     }
+                    let whole = word(text, at.clone(), &arguments).filter(|word| word.extent == Extent::Whole);
+                    let parts = whole.map(|word| word.parts).filter(|parts| parts.len() <= PIECES);
+                    let parts = parts.unwrap_or_else(|| vec![Part { says: says(&at).to_owned(), at: Some(at) }]);
+                    arguments.insert(name.to_owned(), parts);
                 }
             }
             "FROM" => {
@@ -77,10 +83,11 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
         }
     }
     // A default that is a whole name is one, whoever makes use of it.
-    for part in arguments.into_values() {
-        let is_clear = Reference::parse(&part.says).is_ok_and(|name| !name.is_short() && !name.suffix().is_empty());
-        if is_clear && part.at.as_ref().is_some_and(|at| !used.contains(&at.start)) {
-            found.extend(mention(Word { parts: vec![part], extent: Extent::Whole }, &mut seen));
+    for parts in arguments.into_values() {
+        let says: String = parts.iter().map(|part| part.says.as_str()).collect();
+        let is_clear = Reference::parse(&says).is_ok_and(|name| !name.is_short() && !name.suffix().is_empty());
+        if is_clear && parts.iter().filter_map(|part| part.at.as_ref()).any(|at| !used.contains(&at.start)) {
+            found.extend(mention(Word { parts, extent: Extent::Whole }, &mut seen));
         }
     }
     found
@@ -104,6 +111,7 @@ fn mention(word: Word, seen: &mut HashSet<String>) -> Option<Mention> {
 
 /// The words of each instruction, by their bytes: lines that go on are one, comments and what is fed to a command are none.
 fn instructions(text: &str) -> Vec<Vec<Range<usize>>> {
+    let escape = escape(text);
     let mut all = Vec::new();
     let mut words: Vec<Range<usize>> = Vec::new();
     let mut until: Option<String> = None;
@@ -121,7 +129,7 @@ fn instructions(text: &str) -> Vec<Vec<Range<usize>>> {
         if bare.starts_with('#') || (bare.is_empty() && !words.is_empty()) {
             continue;
         }
-        let (bare, goes_on) = match bare.strip_suffix(['\\', '`']) {
+        let (bare, goes_on) = match bare.strip_suffix(escape) {
             Some(bare) => (bare, true),
             None => (bare, false),
         };
@@ -140,6 +148,14 @@ fn instructions(text: &str) -> Vec<Vec<Range<usize>>> {
     all
 }
 
+/// What a line ends in that goes on: a backslash, unless a directive at the top says otherwise.
+fn escape(text: &str) -> char {
+    let directives = text.trim_start_matches('\u{feff}').lines().map_while(|line| line.trim().strip_prefix('#'));
+    let said =
+        directives.filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim().eq_ignore_ascii_case("escape"));
+    said.and_then(|(_, value)| value.trim().chars().next()).unwrap_or('\\')
+}
+
 /// Without a byte order mark's or quotes' bytes.
 fn unquoted(text: &str, at: Range<usize>) -> Range<usize> {
     let says = text.get(at.clone()).unwrap_or_default();
@@ -153,7 +169,7 @@ fn unquoted(text: &str, at: Range<usize>) -> Range<usize> {
 }
 
 /// A word with the defaults in it of what it names. `None` where its beginning is not known.
-fn word(text: &str, at: Range<usize>, arguments: &HashMap<String, Part>) -> Option<Word> {
+fn word(text: &str, at: Range<usize>, arguments: &HashMap<String, Vec<Part>>) -> Option<Word> {
     let mut parts: Vec<Part> = Vec::new();
     let mut start = at.start;
     while start < at.end {
@@ -168,13 +184,14 @@ fn word(text: &str, at: Range<usize>, arguments: &HashMap<String, Part>) -> Opti
         let variable = rest.get(dollar.saturating_add(1)..)?;
         let (name, default, length) = variable_of(variable)?;
         let begins = start.saturating_add(dollar);
-        let known = arguments.get(name).cloned().filter(|part| !part.says.is_empty()).or_else(|| {
+        let is_said = |parts: &Vec<Part>| parts.iter().any(|part| !part.says.is_empty());
+        let known = arguments.get(name).cloned().filter(is_said).or_else(|| {
             let default = default?;
             let at = begins.saturating_add(1).saturating_add(variable.find(default)?);
-            Some(Part { at: Some(at..at.saturating_add(default.len())), says: default.to_owned() })
+            Some(vec![Part { at: Some(at..at.saturating_add(default.len())), says: default.to_owned() }])
         });
         match known {
-            Some(part) if !part.says.contains('$') => parts.push(part),
+            Some(known) if !known.iter().any(|part| part.says.contains('$')) => parts.extend(known),
             _ => return begun(parts),
         }
         start = begins.saturating_add(1).saturating_add(length);

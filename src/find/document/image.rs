@@ -3,6 +3,7 @@
 use super::super::yaml::{self, Id, Tree};
 use super::super::{Extent, Part};
 use crate::reference::Reference;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// A name in pieces, and the nodes that say it.
@@ -12,6 +13,16 @@ pub(super) struct Split {
     pub(super) extent: Extent,
     /// All of the keys that were looked at.
     pub(super) keys: Vec<String>,
+    /// Whether it only selects what is named elsewhere: to write another name there would be to select something else.
+    pub(super) is_selector: bool,
+}
+
+/// The keys of a mapping, for who asks for many of them.
+struct Keys<'a> {
+    tree: &'a Tree<'a>,
+    id: Id,
+    own: HashMap<&'a str, Id>,
+    has_merges: bool,
 }
 
 /// What the keys of a split name end in; what is in front of it they have in common. Where there is no registry, only the
@@ -35,32 +46,40 @@ pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
 /// The names in pieces that a mapping has: `registry`, `repository`, `tag` and `digest`, or `imageRepository` and `imageTag`,
 /// and whatever else may be in front of these words.
 pub(super) fn splits(text: &str, tree: &Tree<'_>, id: Id, global: Option<&Part>) -> Vec<Split> {
+    // One that is there twice is one.
+    let mut written = HashSet::new();
     let mut keys: Vec<&str> = tree.entries(id).iter().filter_map(|(key, _)| tree.scalar(*key)).collect();
-    if keys.contains(&"<<") {
+    keys.retain(|key| written.insert(*key));
+    let own = Keys::of(tree, id);
+    if own.has_merges {
         keys.extend(["repository", "registry"]);
     }
     let mut found: Vec<Split> = Vec::new();
+    let mut told: HashSet<String> = HashSet::new();
     for (name, key) in NAMES.iter().flat_map(|name| keys.iter().map(move |key| (name, key))) {
-        let split = before(key, name).and_then(|before| split(text, tree, id, before, key, global));
+        let split = before(key, name).and_then(|before| split(text, &own, before, key, global));
         // Of two that have a registry in common, one is a part of the other, or is a name for people.
-        let is_told = |split: &Split| split.keys.iter().any(|key| found.iter().any(|other| other.keys.contains(key)));
-        found.extend(split.filter(|split| !is_told(split)));
+        if let Some(split) = split.filter(|split| !split.keys.iter().any(|key| told.contains(key))) {
+            told.extend(split.keys.iter().cloned());
+            found.push(split);
+        }
     }
     found
 }
 
-fn split(text: &str, tree: &Tree<'_>, id: Id, before: &str, key: &str, global: Option<&Part>) -> Option<Split> {
+fn split(text: &str, keys: &Keys<'_>, before: &str, key: &str, global: Option<&Part>) -> Option<Split> {
+    let tree = keys.tree;
     let named = |end: &str| {
         let key = if before.is_empty() { end.to_owned() } else { joined(before, end) };
-        let part = tree.get(id, &key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty());
+        let part = keys.get(&key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty());
         (key, part)
     };
-    let name = tree.get(id, key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty())?;
+    let name = keys.get(key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty())?;
     let (registry_key, registry) = named("registry");
     let (tag_key, tag) = named("tag");
     let (digest_key, digest) = named("digest");
     let is_repository = key.to_ascii_lowercase().ends_with("repository") || key.ends_with("repo");
-    let has_tag_key = tree.get(id, &tag_key).is_some() || tree.get(id, &digest_key).is_some();
+    let has_tag_key = keys.get(&tag_key).is_some() || keys.get(&digest_key).is_some();
     let own = Reference::parse(&name.says).ok().filter(|reference| reference.suffix().is_empty())?;
     // `image` or `name` alone is no name in pieces.
     if !is_repository && registry.is_none() && (own.is_short() || tag.is_none()) {
@@ -89,7 +108,23 @@ fn split(text: &str, tree: &Tree<'_>, id: Id, before: &str, key: &str, global: O
         parts.extend((!digest.says.contains(':')).then(|| implied("sha256:")));
         parts.push(digest);
     }
-    Some(Split { parts, extent, keys: vec![key.to_owned(), registry_key, tag_key, digest_key] })
+    let keys = vec![key.to_owned(), registry_key, tag_key, digest_key];
+    Some(Split { parts, extent, keys, is_selector: false })
+}
+
+impl<'a> Keys<'a> {
+    fn of(tree: &'a Tree<'a>, id: Id) -> Self {
+        // Of a key that is there twice, the last one holds.
+        let own: HashMap<_, _> =
+            tree.entries(id).iter().filter_map(|(key, value)| Some((tree.scalar(*key)?, *value))).collect();
+        Self { tree, id, has_merges: own.contains_key("<<"), own }
+    }
+
+    /// As [`Tree::get`].
+    fn get(&self, key: &str) -> Option<Id> {
+        let merged = || if self.has_merges { self.tree.get(self.id, key) } else { None };
+        self.own.get(key).copied().or_else(merged)
+    }
 }
 
 /// What is in front of the word that a key ends in: of `imageRepository` it is `image`.
@@ -119,12 +154,16 @@ pub(super) fn selectors(text: &str, tree: &Tree<'_>, root: Id) -> Vec<(String, u
     renamed.filter_map(name).filter_map(|part| Some((part.says, part.at?.start))).collect()
 }
 
-/// The entry of a kustomization's `images`: what takes the place of a name, or that which is given another tag.
+/// The entry of a kustomization's `images`: what takes the place of a name, or that which is selected to have another tag.
 pub(super) fn kustomized(text: &str, tree: &Tree<'_>, id: Id) -> Option<Split> {
     let piece = |key| tree.get(id, key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty());
     let (tag, digest) = (piece("newTag"), piece("digest"));
     let implied = |says: &str| Part { at: None, says: says.to_owned() };
-    let mut parts = vec![piece("newName").or_else(|| piece("name"))?];
+    let (name, is_selector) = match piece("newName") {
+        Some(name) => (name, false),
+        None => (piece("name")?, true),
+    };
+    let mut parts = vec![name];
     // A digest goes instead of a tag.
     let suffix = match (&tag, &digest) {
         (_, Some(digest)) => vec![implied("@"), digest.clone()],
@@ -133,5 +172,5 @@ pub(super) fn kustomized(text: &str, tree: &Tree<'_>, id: Id) -> Option<Split> {
     };
     let extent = if suffix.is_empty() { Extent::Tagless } else { Extent::Whole };
     parts.extend(suffix);
-    Some(Split { parts, extent, keys: Vec::new() })
+    Some(Split { parts, extent, keys: Vec::new(), is_selector })
 }

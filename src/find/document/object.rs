@@ -67,7 +67,9 @@ impl Context {
             is_live: outer.is_live || text(&["metadata", "uid"]).is_some(),
             is_kubeadm,
             digests: digests(tree, id),
-            is_kustomization: version.starts_with("kustomize.config.k8s.io/"),
+            is_kustomization: ["kustomize.config.k8s.io/", "kustomize.toolkit.fluxcd.io/"]
+                .iter()
+                .any(|group| version.starts_with(group)),
         }
     }
 }

@@ -37,7 +37,27 @@ const PROSE: [&str; 8] = ["comment", "description", "doc", "message", "notes", "
 const COPY: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Keys of command lines.
-const COMMANDS: [&str; 5] = ["args", "cmd", "command", "entrypoint", "script"];
+const COMMANDS: [&str; 15] = [
+    "after_script",
+    "args",
+    "before_script",
+    "bootcmd",
+    "cmd",
+    "cmds",
+    "command",
+    "commands",
+    "entrypoint",
+    "exec",
+    "run",
+    "runcmd",
+    "script",
+    "scripts",
+    "shell",
+];
+
+/// What to do where a name is only one that selects.
+const SELECTED: &str =
+    "add a `newName` beside it, with the new name: `name` is what manifests say, and changes with them";
 
 // === impl Walk ===
 
@@ -106,7 +126,7 @@ impl<'a> Walk<'a> {
         }
         let splits =
             if context.is_kubeadm { Vec::new() } else { image::splits(self.text, tree, id, self.global.as_ref()) };
-        let told: Vec<String> = splits.iter().flat_map(|split| split.keys.clone()).collect();
+        let told: HashSet<String> = splits.iter().flat_map(|split| split.keys.clone()).collect();
         for split in splits {
             self.split(split, context, container);
         }
@@ -118,7 +138,7 @@ impl<'a> Walk<'a> {
             }
             let inner = tree.scalar(*key_id).unwrap_or_default();
             let is_left_out = inner == COPY || inner == "managedFields" || (is_object && inner == "status");
-            if is_left_out || told.iter().any(|key| key == inner) {
+            if is_left_out || told.contains(inner) {
                 continue;
             }
             let inner = match inner {
@@ -165,6 +185,11 @@ impl<'a> Walk<'a> {
         }
         let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
         let masked = if has_lines { text::mask(&masked, Comments::Hash) } else { masked };
+        // `old=new`, as kustomize's command line and Argo CD have it: the first selects, the second is what is asked for.
+        let masked = match masked.split_once('=').filter(|_| key == "listed-image") {
+            Some((selector, new)) => format!("{}={new}", " ".repeat(selector.len())),
+            None => masked,
+        };
         self.search(&masked, start, key, context, container);
     }
 
@@ -232,7 +257,11 @@ impl<'a> Walk<'a> {
     }
 
     fn split(&mut self, split: Split, context: &Context, container: Option<&str>) {
+        let known = self.mentions.len();
         self.add(split.parts, split.extent, context, container);
+        if let Some(mention) = self.mentions.get_mut(known).filter(|_| split.is_selector) {
+            mention.remedy = Some(SELECTED.to_owned());
+        }
     }
 
     fn add(&mut self, mut parts: Vec<Part>, extent: Extent, context: &Context, container: Option<&str>) {

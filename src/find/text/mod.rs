@@ -70,6 +70,13 @@ fn is_of_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-' | '/' | ':' | '@')
 }
 
+/// The default of a variable that is put in, `${NAME:-default}`, where its name and that are one run.
+fn default<'a>(before: &str, written: &'a str) -> Option<&'a str> {
+    let rest = written.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
+    let is_named = before.ends_with("${") && rest.len() < written.len();
+    [":-", "-"].iter().find_map(|mark| rest.strip_prefix(mark)).filter(|_| is_named)
+}
+
 /// The name that a run of such characters is.
 fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
     let mut start = run.start;
@@ -79,6 +86,11 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
         written = name;
     }
     let before = text.get(..run.start)?;
+    // `${IMAGE:-name}`: what holds where nothing else is said.
+    if let Some(name) = default(before, written) {
+        start = run.end.saturating_sub(name.len());
+        written = name;
+    }
     // Something was put in right before it, so this is the rest of a name; unless a template only chose.
     if before.ends_with(['}', ')', '$', '%', '>', '\\', ']']) && !ends_in_choice(before) {
         return None;
