@@ -5,12 +5,14 @@ use crate::args::Serve;
 use crate::config::{self, Settings, Source, check, source};
 use crate::daemon::status::Status;
 use crate::install::Own;
+use crate::node::containerd::Containerd;
 use crate::node::kubelet::{Endpoints, values, words};
 use crate::node::unit::Unit;
-use crate::node::{Node, Tree, Unclear};
+use crate::node::{Node, Runtime, Tree, Unclear};
 use crate::reference::Reference;
 use crate::rules::Table;
 use crate::runtime::Address;
+use crate::runtime::peer::release;
 use std::path::{Path, PathBuf};
 
 /// What somebody wants to have looked at.
@@ -100,14 +102,50 @@ impl Case {
         self.tree.real(path).unwrap_or_else(|_| path.to_owned())
     }
 
-    /// Where the node itself has its runtime's socket.
+    /// Where the node itself has its runtime's socket; where nobody says it, where most have it.
     pub fn runtime(&self) -> Option<Address> {
+        self.named_runtime().or_else(|| USUAL.parse().ok())
+    }
+
+    fn named_runtime(&self) -> Option<Address> {
         let known = match &self.far {
             Far::Met(met) if self.wishes.root.is_none() => Some(met.address.clone()),
             Far::Met(_) | Far::NotAsked | Far::Silent { .. } => None,
         };
         let by_files = || self.node.as_ref().ok().and_then(|node| node.runtime(&self.listen));
-        known.or_else(by_files).or_else(|| USUAL.parse().ok())
+        known.or_else(by_files)
+    }
+
+    /// Which runtime the node has: by what it says, or else by files. Nothing where these say nothing, or more than one thing.
+    pub fn which(&self) -> Option<Runtime> {
+        match self.far.met() {
+            Some(met) => Runtime::called(&met.name),
+            // A unit that can't be read tells nothing.
+            None => Runtime::find(&self.tree, self.named_runtime().as_ref()).ok().flatten(),
+        }
+    }
+
+    /// Whether the runtime is this one, for all that is known. What belongs to another is left over.
+    pub fn may_have(&self, runtime: Runtime) -> bool {
+        match self.which() {
+            Some(known) => known == runtime,
+            None => self.far.met().is_none(),
+        }
+    }
+
+    /// The version that the runtime says it is of, as far as its first two numbers.
+    pub fn release(&self) -> Option<(u32, u32)> {
+        release(&self.far.met()?.version)
+    }
+
+    /// What the node's containerd is told, if there is a file.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be understood.
+    pub fn containerd(&self) -> Result<Option<Containerd>, Unclear> {
+        let Some(address) = self.runtime().filter(|_| self.may_have(Runtime::Containerd)) else { return Ok(None) };
+        Containerd::read(&self.tree, &address, self.release().map(|(major, _)| major))
     }
 
     /// What the kubelet is told of others than repoint.

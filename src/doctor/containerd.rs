@@ -2,6 +2,7 @@
 
 use super::check::some;
 use super::{Case, Check, Id};
+use crate::node::Runtime;
 use crate::node::containerd::Containerd;
 use crate::rules::Pattern;
 use crate::rules::place::{Host, normal};
@@ -9,20 +10,22 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use toml::Table;
 
-/// What containerd 2.2 and later look into, if nobody says otherwise.
-const USUAL: [&str; 2] = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
+/// What containerd looks into if nobody says otherwise, since that version.
+pub(super) const USUAL: [&str; 2] = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
+/// Likewise.
+pub(super) const SINCE: (u32, u32) = (2, 2);
 /// The directory for registries that have none.
-const FOR_ALL: &str = "_default";
+pub(super) const FOR_ALL: &str = "_default";
+/// The mirrors of registries that have none.
+const ANY: &str = "*";
 
 pub(super) fn checks(case: &Case) -> Vec<Check> {
     let both = [Id::ContainerdHosts, Id::ContainerdMirrors];
-    let is_other = case.far.met().is_some_and(|met| met.name != crate::runtime::peer::CONTAINERD);
-    let Some(address) = case.runtime().filter(|_| !is_other) else {
+    if !case.may_have(Runtime::Containerd) {
         return both.map(|id| Check::skipped(id, "the runtime is not containerd")).into();
-    };
-    let containerd = match Containerd::read(&case.tree, &address) {
-        Ok(Some(containerd)) => containerd,
-        Ok(None) => Containerd::default(),
+    }
+    let containerd = match case.containerd() {
+        Ok(containerd) => containerd.unwrap_or_default(),
         Err(error) => {
             let remedy = "mend the file: containerd does not start with it";
             return vec![
@@ -99,7 +102,7 @@ fn hosts(case: &Case, containerd: &Containerd) -> Vec<Check> {
         }
     }
     if !is_said {
-        let is_new = case.far.met().is_some_and(|met| met.version.trim_start_matches('v').starts_with("2."));
+        let is_new = case.release().is_some_and(|release| release >= SINCE);
         for check in &mut checks {
             if !is_new {
                 *check = Check::note(
@@ -176,10 +179,11 @@ fn one(case: &Case, registry: &str, role: Option<Role>, file: &Path, text: &str)
     Some(check.at(&place).about(registry))
 }
 
-/// The host, with its port, of a URL.
-fn host_of(url: &str) -> &str {
+/// The host, with its port, of a URL. A user and a password may stand before it.
+pub(super) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 fn mirrors(case: &Case, containerd: &Containerd) -> Check {
@@ -199,13 +203,18 @@ fn mirrors(case: &Case, containerd: &Containerd) -> Check {
         ));
     }
     let names: Vec<String> = mirrors.iter().map(|word| word.text.clone()).collect();
-    let target = names.iter().find(|name| role(case, name) == Some(Role::Target));
+    let target = names.iter().find(|name| *name == ANY || role(case, name) == Some(Role::Target));
     let source = names.iter().find(|name| role(case, name) == Some(Role::Source));
     let remedy = "write a hosts.toml in their place (`repoint config export hosts.toml` makes one of the rules), or leave it to the rules";
     match (target, source) {
         (Some(target), _) => at(Check::warning(
             id,
-            format!("`mirrors`, which is deprecated, leads what repoint asks of {target} elsewhere"),
+            match target.as_str() {
+                ANY => "`mirrors`, which is deprecated, leads every registry elsewhere that has none of its own (`*`), and what repoint asks of \
+                        them"
+                    .to_owned(),
+                _ => format!("`mirrors`, which is deprecated, leads what repoint asks of {target} elsewhere"),
+            },
             remedy,
         )),
         (None, Some(source)) => at(Check::note(

@@ -32,7 +32,6 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
         }
     };
     let said = |key: &str| keys.get(key).and_then(yaml::text).filter(|text| !text.is_empty());
-    let line = |key: &str| text.lines().position(|line| line.contains(key)).map_or(1, |line| line.saturating_add(1));
     let (runtime, image) = (said("runtime-endpoint"), said("image-endpoint"));
     let (key, endpoint) = match (image, runtime) {
         (Some(image), _) => ("image-endpoint", image),
@@ -41,7 +40,7 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
             return vec![Check::note(id, format!("{FILE} names no endpoint: crictl looks for a runtime by itself"))];
         }
     };
-    let place = format!("{FILE}:{}", line(key));
+    let place = format!("{FILE}:{}", yaml::line(&text, key).unwrap_or(1));
     vec![
         match endpoint.parse::<Address>() {
             Err(error) => Check::warning(id, error.to_string(), format!("write a socket at {place}")),

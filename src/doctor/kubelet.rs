@@ -1,10 +1,12 @@
 //! The kubelet: where its calls go by what it is told, whether they come, and whether that stays so.
 
-use super::{Case, Check, Far, Id};
+use super::{Case, Check, Id};
 use crate::args::Check as Asked;
 use crate::daemon::wrong::wrong;
-use crate::node::kubelet::{Endpoints, Said};
-use crate::node::{GENERATED, Kind, Node};
+use crate::node::Runtime;
+use crate::node::kubelet::{Endpoints, RUNTIME_KEY, Said};
+use crate::node::{GENERATED, Kind, Node, yaml};
+use crate::runtime::Address;
 use std::path::Path;
 
 /// How a path has to end that a kubelet since 1.29 takes for CRI-O's.
@@ -105,18 +107,25 @@ fn lasting(case: &Case, node: &Node) -> Check {
         let found = format!("what leads to repoint is in {said}, and {whose}: the kubelet is pointed elsewhere then");
         return Check::warning(id, found, format!("take it out there, and {INSTALL}")).at(said.to_string());
     }
-    if let Ok(Some(text)) = case.tree.text(Path::new(INSTANCE))
-        && let Some(line) = text.lines().position(|line| line.contains(&case.listen.path().display().to_string()))
-    {
+    if let Some(place) = in_instance(case) {
         let found = "kubeadm itself calls what stands in its instance-config.yaml, and that is repoint";
         let remedy =
             "name the runtime's own socket there: `kubeadm reset` and its checks are not for repoint to pass on";
-        return Check::note(id, found).remedy(remedy).at(format!("{INSTANCE}:{}", line.saturating_add(1)));
+        return Check::note(id, found).remedy(remedy).at(place);
     }
     match ours.first() {
         None => Check::skipped(id, "the kubelet is not pointed to repoint"),
         Some(said) => Check::ok(id, format!("nobody generates {said}")).at(said.to_string()),
     }
+}
+
+/// Where kubeadm's own note of the node names repoint as the runtime.
+fn in_instance(case: &Case) -> Option<String> {
+    let file = Path::new(INSTANCE);
+    let text = case.tree.text(file).ok()??;
+    let said = yaml::text(yaml::read(file, &text).ok()?.get(RUNTIME_KEY)?)?;
+    said.parse::<Address>().ok().filter(|address| address.is_same_as(&case.listen))?;
+    Some(format!("{INSTANCE}:{}", yaml::line(&text, RUNTIME_KEY).unwrap_or(1)))
 }
 
 fn path(case: &Case, endpoints: &Endpoints) -> Check {
@@ -125,16 +134,11 @@ fn path(case: &Case, endpoints: &Endpoints) -> Check {
     if !is_through_us {
         return Check::ok(id, "the runtime endpoint does not lead to repoint, so the path does not matter");
     }
-    let is_crio_s = |path: &Path| path.ends_with(CRIO);
-    let is_crio = match &case.far {
-        Far::Met(met) => met.name == "cri-o",
-        Far::NotAsked | Far::Silent { .. } => case.runtime().is_some_and(|runtime| is_crio_s(runtime.path())),
-    };
     let listen = case.listen.path();
-    if !is_crio {
+    if case.which() != Some(Runtime::Crio) {
         return Check::ok(id, "the runtime is not CRI-O, so the path does not matter");
     }
-    if is_crio_s(listen) {
+    if listen.ends_with(CRIO) {
         return Check::note(
             id,
             format!(

@@ -1,9 +1,10 @@
 //! The image that pods are made with, which the runtime pulls past everybody; and images that stay under old names.
 
 use super::check::some;
-use super::{Case, Check, Far, Id, Met};
-use crate::node::pause::{self, Pause, Who};
-use crate::runtime::{Keep, peer::CONTAINERD, sandbox};
+use super::{Case, Check, Id, Met, Verdict};
+use crate::node::Runtime;
+use crate::node::pause::{Pause, Sayings, Who};
+use crate::runtime::{Keep, sandbox};
 
 pub(super) fn checks(case: &Case) -> Vec<Check> {
     let mut checks = sandbox(case);
@@ -14,16 +15,21 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
 fn sandbox(case: &Case) -> Vec<Check> {
     let id = Id::ImagesSandbox;
     let Some(address) = case.runtime() else { return vec![Check::skipped(id, "nobody says where the runtime is")] };
-    let (said, unclear) = pause::said(&case.tree, case.node.as_ref().ok(), &address);
+    let major = case.release().map(|(major, _)| major);
+    let Sayings { said, unclear } = Sayings::read(&case.tree, case.node.as_ref().ok(), &address, major);
     let mut checks: Vec<_> = unclear
         .iter()
-        .map(|error| {
-            Check::warning(id, error.to_string(), "mend the file: what it says of the pause image can't be known")
+        .map(|(who, error)| {
+            let remedy = "mend the file: what it says of the pause image can't be known";
+            match is_left_over(case, *who) {
+                true => Check::note(id, format!("{error}; {} is not this node's runtime", who.name())),
+                false => Check::warning(id, error.to_string(), remedy),
+            }
         })
         .collect();
     let effective = match case.far.met() {
         Some(met) => effective(case, met, &said),
-        None => said.iter().find(|said| is_runtime_s(said)).map(|said| said.word.text.clone()),
+        None => in_files(case, &said),
     };
     match &effective {
         Some(image) => checks.push(judge(case, image, &said)),
@@ -38,36 +44,40 @@ fn sandbox(case: &Case) -> Vec<Check> {
     // Whoever else names an old one.
     for pause @ Pause { who, word } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
         let Some((_, substitute)) = case.substitute(&word.text) else { continue };
-        let found = match who {
-            Who::Kubelet => {
-                format!("the kubelet is told to keep {}, an old name: it may collect the image that is used", word.text)
+        let (name, image) = (who.name(), &word.text);
+        let verdict = if is_left_over(case, *who) { Verdict::Note } else { Verdict::Warning };
+        let found = match (who, verdict) {
+            (Who::Kubelet, _) => {
+                format!("the kubelet is told to keep {image}, an old name: it may collect the image that is used")
             }
-            Who::Containerd | Who::Crio | Who::Docker | Who::Rancher => format!(
-                "{} is told to make pods with {}, an old name, which is not what holds now",
-                who.name(),
-                word.text
-            ),
+            (_, Verdict::Note) => {
+                format!("{name}, which is not this node's runtime, is told to make pods with {image}, an old name")
+            }
+            _ => format!("{name} is told to make pods with {image}, an old name, which is not what holds now"),
         };
-        checks.push(Check::warning(id, found, pause.change(substitute.as_deref())).about(who.name()).at(word.place()));
+        let check = Check::new(id, verdict, found).remedy(pause.change(substitute.as_deref()));
+        checks.push(check.about(name).at(word.place()));
     }
     checks
 }
 
-fn is_runtime_s(said: &Pause) -> bool {
-    matches!(said.who, Who::Containerd | Who::Crio | Who::Docker)
+/// Whether it is a runtime's word that is not this node's.
+fn is_left_over(case: &Case, who: Who) -> bool {
+    matches!(who, Who::Runtime(runtime) if !case.may_have(runtime))
+}
+
+/// What files say that the runtime does: its own; where k3s or RKE2 have yet to write that, theirs.
+fn in_files(case: &Case, said: &[Pause]) -> Option<String> {
+    let own = |said: &&Pause| matches!(said.who, Who::Runtime(runtime) if case.may_have(runtime));
+    let found = said.iter().find(own).or_else(|| said.iter().find(|said| said.who == Who::Rancher));
+    found.map(|said| said.word.text.clone())
 }
 
 /// What the runtime says, else what its file does, else what is pinned.
 fn effective(case: &Case, met: &Met, said: &[Pause]) -> Option<String> {
-    let whose = match met.name.as_str() {
-        CONTAINERD => Who::Containerd,
-        "cri-o" => Who::Crio,
-        _ => Who::Docker,
-    };
     let in_status = met.information.get("config").and_then(|config| sandbox::in_status(config));
-    let in_file = || said.iter().find(|said| said.who == whose).map(|said| said.word.text.clone());
     let pinned = || sandbox::among(met.images.as_deref().unwrap_or_default(), |image| case.is_old(image));
-    in_status.or_else(in_file).or_else(pinned)
+    in_status.or_else(|| in_files(case, said)).or_else(pinned)
 }
 
 fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
@@ -78,13 +88,9 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
         return at(Check::ok(id, format!("pods are made with {image}")));
     };
     let keep = case.settings.as_ref().map(|settings| settings.runtime.keep);
-    let (is_seen_to, is_containerd) = match &case.far {
-        Far::Met(met) => (met.keeps_records != Some(false) && !matches!(keep, Ok(Keep::Never)), met.name == CONTAINERD),
-        Far::NotAsked | Far::Silent { .. } => {
-            let is_containerd = places.iter().all(|said| said.who == Who::Containerd);
-            (is_containerd && !matches!(keep, Ok(Keep::Never)), is_containerd)
-        }
-    };
+    let is_containerd = case.may_have(Runtime::Containerd);
+    let keeps_records = case.far.met().map_or(is_containerd, |met| met.keeps_records != Some(false));
+    let is_seen_to = keeps_records && !matches!(keep, Ok(Keep::Never));
     let remedy = if places.is_empty() {
         let substitute = substitute.as_deref().unwrap_or("one of a registry that stays");
         let line = if is_containerd {

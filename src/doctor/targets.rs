@@ -7,7 +7,7 @@ use crate::install::check::{After, Bench, Outcome, Place, Problem, Trial, trials
 use crate::node::Kind;
 use crate::reference::Reference;
 use crate::rules::place::normal;
-use crate::rules::{Rule, Target, builtin};
+use crate::rules::{Credentials, Rule, Target, builtin};
 use std::sync::Arc;
 
 /// Where a kubelet is of which nothing is known.
@@ -32,6 +32,10 @@ pub(super) async fn checks(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
     match Bench::set_up(Place { socket: &socket, kind, unit }, settings).await {
         Ok(bench) => {
             for trial in &trials {
+                if let Some(why) = credentials_elsewhere(case, trial) {
+                    checks.push(Check::skipped(id, why).about(&trial.image));
+                    continue;
+                }
                 tell(&format!("pulling {}", trial.image));
                 checks.push(one(&bench, trial).await);
             }
@@ -57,6 +61,14 @@ pub(super) async fn checks(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
 pub(super) fn trials_of(case: &Case, settings: &Settings) -> (Vec<Trial>, Vec<String>) {
     let old: Vec<String> = case.wishes.images.iter().flat_map(|image| old_names(settings, image)).collect();
     trials(settings, &old)
+}
+
+/// Why the credentials that a trial takes can't be had here: files and programs of the node's are not those of whoever looks at it
+/// from outside.
+pub(super) fn credentials_elsewhere(case: &Case, trial: &Trial) -> Option<&'static str> {
+    let is_own = matches!(trial.credentials, Credentials::Source(_));
+    (is_own && case.wishes.root.is_some())
+        .then_some("its credentials are the node's, and --root looks from outside: run this on the node itself")
 }
 
 /// What the node is, and the unit that its kubelet is in.

@@ -1,6 +1,6 @@
 //! Real calls, before the kubelet makes any: through repoint, and to every registry that takes the old one's place.
 
-use super::remedy::remedy;
+use super::remedy::{Site, Trouble};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::{Credential, Source, Store};
@@ -8,7 +8,7 @@ use crate::cri::client::{self, NoRuntime};
 use crate::cri::method::Version;
 use crate::cri::v1::AuthConfig;
 use crate::error::Chain;
-use crate::node::Kind;
+use crate::node::{Kind, Runtime};
 use crate::reference::Reference;
 use crate::rules::rule::Credentials;
 use prost::Message;
@@ -189,7 +189,8 @@ impl<'a> Bench<'a> {
             Err(NoRuntime::Answer(status)) => status.message().to_owned(),
             Err(error @ NoRuntime::Connection(_)) => return Err(error),
         };
-        let remedy = remedy(&why, reference.registry(), &self.runtime, kind, unit);
+        let site = Site { runtime: Runtime::called(&self.runtime), kind, unit };
+        let remedy = Trouble::of(&why, reference.registry()).remedy(reference.registry(), site);
         failed(why, remedy)
     }
 

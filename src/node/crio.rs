@@ -22,7 +22,8 @@ pub struct Crio {
 pub const FILE: &str = "/etc/crio/crio.conf";
 /// Likewise.
 pub const DIRECTORY: &str = "/etc/crio/crio.conf.d";
-const UNIT: &str = "crio.service";
+/// Its unit.
+pub const UNIT: &str = "crio.service";
 
 // === impl Crio ===
 

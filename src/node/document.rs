@@ -48,6 +48,17 @@ impl<'a> Document<'a> {
         Some(Word::new(text, &self.file, line(self.text, value.span().start)))
     }
 
+    /// A number.
+    pub(super) fn number(&self, path: &[&str]) -> Option<u32> {
+        let number = self.value(path)?.get_ref().as_integer()?;
+        u32::from_str_radix(number.as_str(), number.radix()).ok()
+    }
+
+    /// Whether anything is said there.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        self.value(path).is_some()
+    }
+
     /// All texts of an array.
     pub(super) fn words(&self, path: &[&str]) -> Vec<Word> {
         let all = self.value(path).and_then(|value| value.get_ref().as_array());

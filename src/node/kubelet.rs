@@ -194,7 +194,7 @@ impl Kubelet {
     fn add_file(&mut self, tree: &Tree, file: &Path) -> Result<(), Unclear> {
         let Some(text) = tree.text(file)? else { return Ok(()) };
         let keys = yaml::read(file, &text)?;
-        let line = |key: &str| text.lines().position(|line| line.contains(key)).map(|index| index.saturating_add(1));
+        let line = |key: &str| yaml::line(&text, key);
         let Endpoints { image, runtime } = &mut self.endpoints;
         for (key, said) in [(IMAGE_KEY, image), (RUNTIME_KEY, runtime)] {
             let Some(value) = keys.get(key) else { continue };

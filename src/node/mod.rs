@@ -2,16 +2,19 @@
 //!
 //! A [`Tree`] is the files, as they are or as they would be; [`mod@unit`] reads systemd's, with their [`environment`], [`kubelet`] what
 //! the command line, the configuration and its drop-ins come to, `rancher` the same where the kubelet is within k3s or RKE2.
-//! [`containerd`] and [`crio`] are what the runtimes are told, and [`pause`] all that anybody says of the sandbox image.
+//! Which [`Runtime`] it has decides whose files matter: [`containerd`] and [`crio`] are what these are told, and [`pause`] all that
+//! anybody says of the sandbox image.
 //! What can't be understood is [`Unclear`], with file and line. Nothing here changes anything.
 
 pub mod containerd;
 pub mod crio;
 mod document;
 pub mod environment;
+mod glob;
 pub mod kubelet;
 pub mod pause;
 mod rancher;
+pub mod runtime;
 pub mod tree;
 mod unclear;
 pub mod unit;
@@ -19,6 +22,7 @@ pub mod unsupported;
 mod words;
 pub mod yaml;
 
+pub use runtime::Runtime;
 pub use tree::{Content, Tree};
 pub use unclear::Unclear;
 

@@ -4,6 +4,7 @@ use super::containerd::Containerd;
 use super::crio::Crio;
 use super::kubelet::{SANDBOX_FLAG, Word, values, words};
 use super::rancher::PAUSE_KEY;
+use super::runtime::{CRI_DOCKERD, Runtime};
 use super::tree::Tree;
 use super::unclear::Unclear;
 use super::unit::Unit;
@@ -13,16 +14,21 @@ use crate::runtime::Address;
 /// Who speaks of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// containerd's configuration.
-    Containerd,
-    /// CRI-O's.
-    Crio,
-    /// The command line of cri-dockerd.
-    Docker,
-    /// That of the kubelet, for which it is an image to keep.
+    /// A runtime, by its configuration, or by the command line of cri-dockerd.
+    Runtime(Runtime),
+    /// The command line of the kubelet, for which it is an image to keep.
     Kubelet,
     /// The configuration of k3s or RKE2, which write containerd's.
     Rancher,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Sayings {
+    /// Everybody's word.
+    pub said: Vec<Pause>,
+    /// What could not be understood, and whose that is.
+    pub unclear: Vec<(Who, Unclear)>,
 }
 
 /// Somebody's word on it.
@@ -36,26 +42,31 @@ pub struct Pause {
 
 /// Where k3s and RKE2 write containerd's configuration anew at each start.
 const GENERATED: &str = "/var/lib/rancher/";
-/// The units that cri-dockerd goes by.
-const DOCKER: [&str; 2] = ["cri-docker.service", "cri-dockerd.service"];
+// === impl Sayings ===
 
-/// All of it, of a node whose runtime listens there; and which files could not be understood.
-pub fn said(tree: &Tree, node: Option<&Node>, runtime: &Address) -> (Vec<Pause>, Vec<Unclear>) {
-    let (mut said, mut unclear) = (Vec::new(), Vec::new());
-    let mut add = |who, found: Result<Option<Word>, Unclear>| match found {
-        Ok(word) => said.extend(word.map(|word| Pause { who, word })),
-        Err(error) => unclear.push(error),
-    };
-    add(Who::Containerd, Containerd::read(tree, runtime).map(|found| found.and_then(|found| found.sandbox)));
-    add(Who::Crio, Crio::read(tree).map(|found| found.and_then(|found| found.sandbox)));
-    for unit in DOCKER {
-        add(Who::Docker, flag(tree, unit));
+impl Sayings {
+    /// Those of a node whose runtime listens there, and is of that major version, where that is known.
+    pub fn read(tree: &Tree, node: Option<&Node>, address: &Address, major: Option<u32>) -> Self {
+        let mut all = Self::default();
+        let containerd = Containerd::read(tree, address, major);
+        all.add(Who::Runtime(Runtime::Containerd), containerd.map(|found| found.and_then(|found| found.sandbox)));
+        all.add(Who::Runtime(Runtime::Crio), Crio::read(tree).map(|found| found.and_then(|found| found.sandbox)));
+        for unit in CRI_DOCKERD {
+            all.add(Who::Runtime(Runtime::Docker), flag(tree, unit));
+        }
+        if let Some(node) = node {
+            let who = if matches!(node.kind, Kind::K3s | Kind::Rke2) { Who::Rancher } else { Who::Kubelet };
+            all.add(who, Ok(node.pods.sandbox.clone()));
+        }
+        all
     }
-    if let Some(node) = node {
-        let who = if matches!(node.kind, Kind::K3s | Kind::Rke2) { Who::Rancher } else { Who::Kubelet };
-        add(who, Ok(node.pods.sandbox.clone()));
+
+    fn add(&mut self, who: Who, found: Result<Option<Word>, Unclear>) {
+        match found {
+            Ok(word) => self.said.extend(word.map(|word| Pause { who, word })),
+            Err(error) => self.unclear.push((who, error)),
+        }
     }
-    (said, unclear)
 }
 
 fn flag(tree: &Tree, unit: &str) -> Result<Option<Word>, Unclear> {
@@ -70,16 +81,16 @@ impl Pause {
     pub fn change(&self, substitute: Option<&str>) -> String {
         let (who, place) = (self.who, self.word.place());
         let substitute = substitute.unwrap_or("an image of a registry that stays");
-        if who == Who::Containerd && place.starts_with(GENERATED) {
+        if who == Who::Runtime(Runtime::Containerd) && place.starts_with(GENERATED) {
             return format!(
                 "set `{PAUSE_KEY}: {substitute}` in /etc/rancher/{{k3s,rke2}}/config.yaml, from which {place} is written, and restart that"
             );
         }
         let what = match who {
             // By the version of its file, it is called one or the other.
-            Who::Containerd => format!("the image in {place} (`sandbox_image, or sandbox`)"),
-            Who::Crio => format!("the image in {place} (`{}`)", who.key()),
-            Who::Docker | Who::Kubelet | Who::Rancher => format!("`{}` in {place}", who.key()),
+            Who::Runtime(Runtime::Containerd) => format!("the image in {place} (`sandbox_image`, or `sandbox`)"),
+            Who::Runtime(Runtime::Crio) => format!("the image in {place} (`{}`)", who.key()),
+            Who::Runtime(Runtime::Docker) | Who::Kubelet | Who::Rancher => format!("`{}` in {place}", who.key()),
         };
         format!("change {what} to {substitute}, then {}", who.restart())
     }
@@ -91,9 +102,7 @@ impl Who {
     /// What it is called.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Containerd => "containerd",
-            Self::Crio => "CRI-O",
-            Self::Docker => "cri-dockerd",
+            Self::Runtime(runtime) => runtime.name(),
             Self::Kubelet => "the kubelet",
             Self::Rancher => "k3s or RKE2",
         }
@@ -102,9 +111,9 @@ impl Who {
     /// What the image is said by.
     pub const fn key(self) -> &'static str {
         match self {
-            Self::Containerd => "sandbox_image",
-            Self::Crio => "pause_image",
-            Self::Docker | Self::Kubelet => "--pod-infra-container-image",
+            Self::Runtime(Runtime::Containerd) => "sandbox_image",
+            Self::Runtime(Runtime::Crio) => "pause_image",
+            Self::Runtime(Runtime::Docker) | Self::Kubelet => "--pod-infra-container-image",
             Self::Rancher => PAUSE_KEY,
         }
     }
@@ -112,9 +121,9 @@ impl Who {
     /// What has to be started anew for another one to hold.
     pub const fn restart(self) -> &'static str {
         match self {
-            Self::Containerd => "`systemctl restart containerd`",
-            Self::Crio => "`systemctl reload crio`",
-            Self::Docker => "`systemctl daemon-reload` and `systemctl restart cri-docker`",
+            Self::Runtime(Runtime::Containerd) => "`systemctl restart containerd`",
+            Self::Runtime(Runtime::Crio) => "`systemctl reload crio`",
+            Self::Runtime(Runtime::Docker) => "`systemctl daemon-reload` and `systemctl restart cri-docker`",
             Self::Kubelet => "`systemctl restart kubelet`",
             Self::Rancher => "a restart of its service",
         }
@@ -143,9 +152,12 @@ mod tests {
             ),
         ]);
         let node = Node::read(&tree, None).unwrap();
-        let (said, unclear) = said(&tree, Some(&node), &"/run/containerd/containerd.sock".parse().unwrap());
-        let said: Vec<_> = said.iter().map(|said| (said.who, said.word.text.as_str(), said.word.line)).collect();
-        assert_eq!(said, [(Who::Containerd, "a/x:1", 2), (Who::Docker, "b/x:1", 2), (Who::Kubelet, "c/x:1", 2)]);
-        assert!(unclear[0].to_string().starts_with("/etc/crio/crio.conf:3: "), "{unclear:?}");
+        let all = Sayings::read(&tree, Some(&node), &"/run/containerd/containerd.sock".parse().unwrap(), None);
+        let said: Vec<_> = all.said.iter().map(|said| (said.who, said.word.text.as_str(), said.word.line)).collect();
+        let [containerd, docker] = [Runtime::Containerd, Runtime::Docker].map(Who::Runtime);
+        assert_eq!(said, [(containerd, "a/x:1", 2), (docker, "b/x:1", 2), (Who::Kubelet, "c/x:1", 2)]);
+        let [(who, error)] = all.unclear.as_slice() else { panic!("{:?}", all.unclear) };
+        assert_eq!(*who, Who::Runtime(Runtime::Crio));
+        assert!(error.to_string().starts_with("/etc/crio/crio.conf:3: "), "{error}");
     }
 }

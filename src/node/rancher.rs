@@ -119,9 +119,7 @@ fn in_files(tree: &Tree, config: &Path) -> Result<All, Unclear> {
     for file in files {
         let Some(text) = tree.text(&file)? else { continue };
         for (key, value) in yaml::read(&file, &text)? {
-            let line =
-                text.lines().position(|line| line.trim_start().trim_start_matches(['"', '\'']).starts_with(&key));
-            let line = line.map(|index| index.saturating_add(1));
+            let line = yaml::line(&text, &key);
             let several: Vec<String> = match value.as_array() {
                 Some(several) => several.iter().filter_map(yaml::text).collect(),
                 None => yaml::text(&value).into_iter().collect(),

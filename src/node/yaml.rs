@@ -31,9 +31,23 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// The line in which a key stands: one that begins with it, as in YAML, or one that has it at all, as JSON may.
+pub fn line(text: &str, key: &str) -> Option<usize> {
+    let begins = |line: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(key);
+    let found = text.lines().position(begins).or_else(|| text.lines().position(|line| line.contains(key)));
+    found.map(|index| index.saturating_add(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_told_from_a_comment_about_it() {
+        assert_eq!(line("# a: none\n'a': b\n", "a"), Some(2));
+        assert_eq!(line("{\"b\": 1,\n \"c\": 2, \"a\": 3}", "a"), Some(2));
+        assert_eq!(line("b: c\n", "a"), None);
+    }
 
     #[test]
     fn yaml_and_json_say_the_same_and_nonsense_has_a_line() {

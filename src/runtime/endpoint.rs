@@ -159,7 +159,7 @@ impl Dialer {
 }
 
 /// An absolute path without `..`. (Two paths are compared without `.` and empty components anyway.)
-fn straight(path: &Path) -> PathBuf {
+pub fn straight(path: &Path) -> PathBuf {
     let mut straight = PathBuf::new();
     for component in path.components() {
         if component == Component::ParentDir {

@@ -97,14 +97,18 @@ async fn meet(address: Address, birth: Option<Birth>) -> Result<Peer, NoRuntime>
 // === impl Peer ===
 
 impl Peer {
-    /// Whether its version is this one or a later one. (`v1.7.2`, `1.6.20~ds1` and `2.1.0-rc.1` are versions.)
+    /// Whether its version is this one or a later one.
     pub fn is_since(&self, major: u32, minor: u32) -> bool {
-        let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
-        let mut parts = self.version.trim_start_matches('v').split(['.', '-', '~', '+']);
-        match (number(parts.next()), number(parts.next())) {
-            (Some(its_major), Some(its_minor)) => (its_major, its_minor) >= (major, minor),
-            _ => false,
-        }
+        release(&self.version).is_some_and(|own| own >= (major, minor))
+    }
+}
+
+/// The first two numbers of a version. (`v1.7.2`, `1.6.20~ds1` and `2.1.0-rc.1` are versions.)
+pub fn release(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.trim_start_matches('v').split(['.', '-', '~', '+']).map(str::parse::<u32>);
+    match (parts.next()?, parts.next()?) {
+        (Ok(major), Ok(minor)) => Some((major, minor)),
+        _ => None,
     }
 }
 

@@ -36,7 +36,7 @@ const WELL: &[(&str, &str)] = &[
 ];
 
 const CONTAINERD: &str = "/etc/containerd/config.toml";
-const CRIO: &[(&str, &str)] = &[
+pub(super) const CRIO: &[(&str, &str)] = &[
     ("/etc/crio/crio.conf", "[crio.image]\npause_image = \"registry.k8s.io/pause:3.9\"\n"),
     ("/etc/containerd/config.toml", ""),
     (
@@ -46,14 +46,14 @@ const CRIO: &[(&str, &str)] = &[
 ];
 const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 
-fn put(root: &Path, path: &str, text: &str) {
+pub(super) fn put(root: &Path, path: &str, text: &str) {
     let path = root.join(path.trim_start_matches('/'));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
 /// A node with these files in the place of, or besides, those of one that is well.
-fn node(files: &[(&str, &str)]) -> TempDir {
+pub(super) fn node(files: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (path, text) in WELL.iter().chain(files) {
         put(directory.path(), path, text);
@@ -114,6 +114,16 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
         ]),
         crio(&[("/etc/crio/crio.conf.d/10-p", "# x\n[crio.image]\npause_image = \"k8s.gcr.io/pause:3.6\"\n")]),
     ];
+    let left_over = crio(&[
+        ("/etc/containerd/config.toml", "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.1\"\n"),
+        ("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "server = \"https://m.example\"\n"),
+    ]);
+    let below = crio(&[(
+        "/etc/containers/policy.json",
+        "{\n\"default\": [{\"type\": \"reject\"}],\n\"transports\": {\"docker\": {\n\"k8s.gcr.io\": [{\"type\": \"insecureAcceptAnything\"}],\n\
+         \"k8s.gcr.io/secure/x\": [{\"type\": \"signedBy\"}],\n\"registry.k8s.io\": [{\"type\": \"insecureAcceptAnything\"}],\n\
+         \"registry.k8s.io/etcd:3\": [{\"type\": \"reject\"}]\n}}\n}\n",
+    )]);
     let cases: &[Case<'_>] = &[
         // Where the kubelet's calls go.
         (
@@ -228,7 +238,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "images.sandbox",
             "warning",
             "pods are made with k8s.gcr.io/pause:3.9",
-            "in /etc/containerd/config.toml:3 (`sandbox_image, or sandbox`) to registry.k8s.io/pause:3.9, then `systemctl restart containerd`",
+            "in /etc/containerd/config.toml:3 (`sandbox_image`, or `sandbox`) to registry.k8s.io/pause:3.9, then `systemctl restart containerd`",
             "/etc/containerd/config.toml:3",
         ),
         (
@@ -270,13 +280,19 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "/var/lib/kubelet/kubeadm-flags.env:1",
         ),
         (
-            &[(
-                "/etc/systemd/system/cri-docker.service",
-                "[Service]\nExecStart=/usr/bin/cri-dockerd --pod-infra-container-image=k8s.gcr.io/pause:3.9\n",
-            )],
+            &[
+                (
+                    "/etc/systemd/system/cri-docker.service",
+                    "[Service]\nExecStart=/usr/bin/cri-dockerd --pod-infra-container-image=k8s.gcr.io/pause:3.9\n",
+                ),
+                (
+                    "/var/lib/kubelet/config.yaml",
+                    "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n",
+                ),
+            ],
             "images.sandbox",
-            "warning",
-            "cri-dockerd is told",
+            "failure",
+            "pods are made with k8s.gcr.io/pause:3.9",
             "/etc/systemd/system/cri-docker.service:2",
             "/etc/systemd/system/cri-docker.service:2",
         ),
@@ -332,7 +348,98 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "repoint config export hosts.toml",
             "/etc/containerd/config.toml:1",
         ),
+        (
+            &[(CONTAINERD, "[plugins.cri.registry.mirrors.\"*\"]\nendpoint = [\"https://m.example\"]\n")],
+            "containerd.mirrors",
+            "warning",
+            "leads every registry elsewhere that has none of its own",
+            "repoint config export hosts.toml",
+            "/etc/containerd/config.toml:1",
+        ),
+        // What an upgrade left behind says nothing.
+        (
+            &[(
+                CONTAINERD,
+                "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'registry.k8s.io/pause:3.10'\n\
+                 [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"k8s.gcr.io/pause:3.9\"\n",
+            )],
+            "images.sandbox",
+            "ok",
+            "registry.k8s.io/pause:3.10",
+            "",
+            "/etc/containerd/config.toml:3",
+        ),
+        (
+            &[
+                (CONTAINERD, "version = 2\nimports = [\"/etc/containerd/*.d/[0-9]-*.toml\"]\n"),
+                ("/etc/containerd/x.d/1-pause.toml", "imports = [\"../deep.toml\"]\n"),
+                (
+                    "/etc/containerd/deep.toml",
+                    "[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"k8s.gcr.io/pause:3.8\"\n",
+                ),
+            ],
+            "images.sandbox",
+            "warning",
+            "pods are made with k8s.gcr.io/pause:3.8",
+            "/etc/containerd/deep.toml:2",
+            "/etc/containerd/deep.toml:2",
+        ),
+        // What a runtime left behind that is not this node's says nothing.
+        (
+            &left_over,
+            "images.sandbox",
+            "ok",
+            "pods are made with registry.k8s.io/pause:3.9",
+            "",
+            "/etc/crio/crio.conf:2",
+        ),
+        (
+            &left_over,
+            "images.sandbox",
+            "note",
+            "containerd, which is not this node's runtime",
+            "",
+            "/etc/containerd/config.toml:2",
+        ),
+        (&left_over, "containerd.hosts", "skipped", "the runtime is not containerd", "", ""),
+        (
+            &[("/etc/crio/crio.conf", "[crio.image]\n"), ("/etc/containers/policy.json", reject.as_str())],
+            "crio.signatures",
+            "skipped",
+            "the runtime is not CRI-O",
+            "",
+            "",
+        ),
+        (&[("/etc/crio/crio.conf", "[crio\n")], "images.sandbox", "note", "/etc/crio/crio.conf:1", "", ""),
+        // Kubeadm's note of the node is read, and not searched.
+        (
+            &[(
+                "/var/lib/kubelet/instance-config.yaml",
+                "# not unix:///run/repoint/repoint.sock\nkind: X\ncontainerRuntimeEndpoint: unix:///run/repoint/repoint.sock.old\n",
+            )],
+            "kubelet.lasting",
+            "ok",
+            "nobody generates",
+            "",
+            "",
+        ),
         // Signatures.
+        (
+            &below,
+            "crio.signatures",
+            "warning",
+            "signedBy (by `k8s.gcr.io/secure/x`) of k8s.gcr.io/secure/x, and insecureAcceptAnything (by `registry.k8s.io`) of registry.k8s.io/secure/x",
+            "\"prefix\": \"k8s.gcr.io/secure/x\"",
+            "/etc/containers/policy.json:5",
+        ),
+        (
+            &below,
+            "crio.signatures",
+            "failure",
+            "insecureAcceptAnything (by `k8s.gcr.io`) of k8s.gcr.io/etcd:3, and reject (by `registry.k8s.io/etcd:3`)",
+            "",
+            "/etc/containers/policy.json:7",
+        ),
         (&policies[0], "crio.signatures", "failure", "`*.k8s.io`", "remapIdentity", "/etc/containers/policy.json:4"),
         (
             &policies[1],
@@ -417,6 +524,19 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
         let places = check["places"].as_array().unwrap();
         assert!(place.is_empty() || places.iter().any(|at| at == place), "{place}: {check:#}");
     }
+}
+
+#[test]
+fn a_password_in_the_url_of_a_mirror_is_not_shown() {
+    let url = "https://robot:s3cret@m.example/v2?token=s3cret";
+    let directory = node(&[
+        ("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", &format!("server = {url:?}\n")),
+        ("/etc/containerd/certs.d/_default/hosts.toml", &format!("[host.{url:?}]\n")),
+    ]);
+    let (output, said) = examined(directory.path());
+    said.has("containerd.hosts", "warning", "is asked of m.example instead", "");
+    said.has("containerd.hosts", "note", "containerd asks m.example for every registry", "");
+    assert!(!output.stdout.contains("s3cret"), "{output:?}");
 }
 
 #[test]

@@ -303,7 +303,7 @@ async fn a_pause_image_of_the_old_registry_is_named_with_its_line() {
     let settings = fs::read_to_string(world.path().join("containerd.toml")).unwrap();
     let line = settings.lines().position(|line| line.starts_with("sandbox_image")).unwrap() + 1;
     let place = format!("/etc/containerd/config.toml:{line}");
-    let remedy = format!("in {place} (`sandbox_image, or sandbox`) to {registry}/pause:3.9");
+    let remedy = format!("in {place} (`sandbox_image`, or `sandbox`) to {registry}/pause:3.9");
     let (_, said) = node.doctor(&["--skip-pull"]).await;
     let check = said.has("images.sandbox", "warning", "repoint sees to it", &remedy);
     assert_eq!(check["places"], serde_json::json!([place]));

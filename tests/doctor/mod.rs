@@ -1,5 +1,6 @@
 //! What is wrong on a node is named, with what to mend; and what is well is not.
 
+mod egress;
 mod files;
 mod live;
 mod service;

@@ -12,6 +12,8 @@ use crate::audit::record::{SandboxImage, SandboxOutcome};
 use crate::audit::{self, Event, Record};
 use crate::error::Chain;
 use crate::metrics;
+use crate::node::Tree;
+use crate::node::containerd::Containerd;
 use crate::proxy::overrides::Course;
 use crate::proxy::question::Presence;
 use crate::proxy::sandbox::Ask;
@@ -19,8 +21,10 @@ use crate::proxy::status::contained;
 use crate::proxy::{Current, Shared};
 use crate::reference::Reference;
 use crate::rewrite;
+use crate::runtime::peer::release;
 use crate::runtime::{Legs, Peer, Peers, sandbox};
 use mend::{Mender, Ours};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
@@ -180,7 +184,7 @@ impl Watch {
         let image = match &self.shared.sandbox_image {
             Some(named) => Some(named.clone()),
             None => {
-                let asked = sandbox::image(&peer, |name| self.decision(name).is_some());
+                let asked = sandbox::image(&peer, || in_files(&peer), |name| self.decision(name).is_some());
                 match tokio::time::timeout(mend::PATIENCE, asked).await {
                     Ok(Ok(image)) => image,
                     Ok(Err(error)) => {
@@ -276,6 +280,19 @@ impl Watch {
         self.shared.tally.record(Event::SandboxImage, self.shared.clock.now());
         if let Err(error) = self.shared.audit.leave(record) {
             tracing::error!(error = %Chain(&error), image, "The audit log does not say how the sandbox image is");
+        }
+    }
+}
+
+/// What containerd's files say. Where these are not known or can't be read, `sandbox_image` may say it.
+fn in_files(peer: &Peer) -> Option<String> {
+    let major = release(&peer.version).map(|(major, _)| major);
+    match Containerd::read(&Tree::at(Path::new("/")), &peer.address, major) {
+        Ok(found) => Some(found?.sandbox?.text),
+        Err(error) => {
+            let error = Chain(&error);
+            tracing::warn!(%error, "Could not look for the sandbox image; `sandbox_image` may name it");
+            None
         }
     }
 }

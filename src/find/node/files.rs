@@ -4,7 +4,7 @@ use super::{Found, Kind, Mention, Place, Site, Whose, substitute, unread};
 use crate::find::document::{Document, Form};
 use crate::node::containerd::Containerd;
 use crate::node::crio;
-use crate::node::pause::{self, Pause};
+use crate::node::pause::{Pause, Sayings};
 use crate::node::{Kind as NodeKind, Node};
 use crate::runtime::Address;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,8 @@ pub(super) fn look(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> F
     }
     let mut files: Vec<PathBuf> = FLAGS.iter().map(PathBuf::from).collect();
     // What could not be understood was told of with the sandbox image.
-    files.extend(Containerd::read(site.tree, runtime).ok().flatten().map(|found| found.files).unwrap_or_default());
+    files
+        .extend(Containerd::read(site.tree, runtime, None).ok().flatten().map(|found| found.files).unwrap_or_default());
     files.push(crio::FILE.into());
     let drop_ins = site.tree.names(Path::new(crio::DIRECTORY)).unwrap_or_default();
     files.extend(drop_ins.iter().map(|name| Path::new(crio::DIRECTORY).join(name)));
@@ -41,7 +42,7 @@ pub(super) fn look(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> F
 
 /// Everybody's word on the image that pods are made with.
 fn sandbox(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> Found {
-    let (said, unclear) = pause::said(site.tree, node, runtime);
+    let Sayings { said, unclear } = Sayings::read(site.tree, node, runtime, None);
     let mention = |pause: &Pause| {
         let word = &pause.word;
         let file = Some(word.file.display().to_string());
@@ -51,7 +52,7 @@ fn sandbox(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> Found {
     };
     Found {
         mentions: said.iter().map(mention).collect(),
-        unread: unclear.iter().map(|error| unread("the sandbox image", error.to_string())).collect(),
+        unread: unclear.iter().map(|(_, error)| unread("the sandbox image", error.to_string())).collect(),
         files: 0,
     }
 }

@@ -1,0 +1,152 @@
+//! The way out is gone as this node's own runtime goes it, and what is wrong with it is told with what to mend.
+
+use std::path::Path;
+
+use super::Said;
+use super::files::{CRIO, node, put};
+use crate::support::repoint::run;
+use crate::verify::server::{Answer, Authority, Server};
+use crate::verify::store::{AMD64, Store};
+
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+/// What is found of the way to a target, seen from outside of a node with these files.
+fn way_to(target: &str, files: Files<'_>) -> Said {
+    let rule = format!("[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [{target:?}]\n");
+    let directory = node(files);
+    put(directory.path(), "/etc/repoint/repoint.toml", &rule);
+    examined(directory.path())
+}
+
+fn examined(root: &Path) -> Said {
+    Said::of(&run(&["doctor", "--json", "--skip-pull", "--egress", "--root", root.to_str().unwrap()], ""))
+}
+
+fn registry() -> Store {
+    let mut store = Store::default();
+    store.image("pause", "3.9", AMD64);
+    store
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_is_trusted_as_this_node_s_runtime_trusts_it() {
+    let authority = Authority::new("Corp CA");
+    let store = registry();
+    let server = Server::tls(authority.signs("127.0.0.1"), move |asked| store.answer(asked)).await;
+    let (host, ca) = (server.host(), authority.pem.as_str());
+    let port = server.address.port();
+    let of = |directory: &str, name: &str| format!("{directory}/{host}/{name}");
+    let hosts = of("/etc/containerd/certs.d", "hosts.toml");
+    let (own, mirror) = ("ca = \"/etc/corp.pem\"\n", "[host.\"https://m.example\"]\nca = \"/etc/corp.pem\"\n");
+    let itself = format!("[host.\"https://{host}\"]\nca = [\"ca.pem\"]\n");
+    let with_port = format!("/etc/containerd/certs.d/127.0.0.1_{port}_");
+    let unit = "[Service]\nEnvironment=SSL_CERT_FILE=/etc/corp.pem\nExecStart=/usr/bin/containerd\n";
+    let in_docker_s = of("/etc/docker/certs.d", "ca.crt");
+    let in_containers = of("/etc/containers/certs.d", "ca.crt");
+    let for_containerd = "name the CA of its certificate in `ca =` in /etc/containerd/certs.d/";
+    let for_crio = "name the CA of its certificate in /etc/containers/certs.d/";
+    let docker: Files<'_> = &[(
+        "/var/lib/kubelet/config.yaml",
+        "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n",
+    )];
+    for (runtime, files, trusted) in [
+        (&[][..], &[(hosts.as_str(), own), ("/etc/corp.pem", ca)][..], Ok(())),
+        (&[], &[(&hosts, &itself), (&of("/etc/containerd/certs.d", "ca.pem"), ca)], Ok(())),
+        (&[], &[(&format!("{with_port}/hosts.toml"), own), ("/etc/corp.pem", ca)], Ok(())),
+        (&[], &[(&of("/etc/containerd/certs.d", "x.crt"), ca)], Ok(())),
+        (&[], &[("/etc/containerd/certs.d/_default/hosts.toml", own), ("/etc/corp.pem", ca)], Ok(())),
+        (&[], &[("/etc/ssl/certs/ca-certificates.crt", ca)], Ok(())),
+        (&[], &[("/etc/systemd/system/containerd.service", unit), ("/etc/corp.pem", ca)], Ok(())),
+        (&[], &[], Err(for_containerd)),
+        // Whom a mirror of it is known by; whom others trust.
+        (&[], &[(&hosts, mirror), ("/etc/corp.pem", ca)], Err(for_containerd)),
+        (&[], &[(&in_docker_s, ca)], Err(for_containerd)),
+        (CRIO, &[(&in_containers, ca)], Ok(())),
+        (CRIO, &[(&in_docker_s, ca)], Ok(())),
+        (CRIO, &[(&hosts, own), ("/etc/corp.pem", ca)], Err(for_crio)),
+        (CRIO, &[("/etc/systemd/system/containerd.service", unit), ("/etc/corp.pem", ca)], Err(for_crio)),
+        (docker, &[(&in_docker_s, ca)], Ok(())),
+        (docker, &[(&in_containers, ca)], Err("/etc/docker/certs.d/")),
+    ] {
+        let said = way_to(&host, &[runtime, files].concat());
+        match trusted {
+            Ok(()) => said.has("targets.egress", "ok", "certified by `CN=Corp CA`", ""),
+            Err(remedy) => {
+                said.has("targets.egress", "failure", "x509: certificate signed by unknown authority", remedy)
+            }
+        };
+    }
+}
+
+#[test]
+fn the_proxy_is_that_of_this_node_s_runtime() {
+    let unit =
+        |port: u16| format!("[Service]\nEnvironment=HTTPS_PROXY=http://127.0.0.1:{port}\nExecStart=/usr/bin/x\n");
+    let [containerd, crio, docker] = [unit(1), unit(2), unit(3)];
+    let all: Files<'_> = &[
+        ("/etc/systemd/system/containerd.service", &containerd),
+        ("/etc/systemd/system/crio.service", &crio),
+        ("/etc/systemd/system/docker.service", &docker),
+    ];
+    for (socket, proxy, unit) in [
+        ("/run/containerd/containerd.sock", "127.0.0.1:1", "containerd.service:2"),
+        ("/var/run/crio/crio.sock", "127.0.0.1:2", "crio.service:2"),
+        ("/run/cri-dockerd.sock", "127.0.0.1:3", "docker.service:2"),
+    ] {
+        let kubelet = format!("kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix://{socket}\n");
+        let said = way_to("m.example", &[all, &[("/var/lib/kubelet/config.yaml", kubelet.as_str())]].concat());
+        said.has("targets.egress", "failure", proxy, &format!("in /etc/systemd/system/{unit}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_registry_answers_is_told_with_what_to_mend() {
+    for (answer, found, remedy) in [
+        (Answer::new(401, ""), "401 Unauthorized", "`credentials` of that target"),
+        (Answer::new(403, ""), "403 Forbidden", "`credentials` of that target"),
+        (Answer::new(404, "{}"), "404 Not Found", "fill it"),
+        (Answer::new(429, ""), "429 Too Many Requests", "so many pulls a time"),
+        (Answer::new(502, ""), "the server failed", "trouble itself"),
+        (Answer::page(200, "Welcome"), "a web page instead", "something in between"),
+        (Answer::new(418, ""), "an unexpected status", "`crictl pull`"),
+        (Answer::new(200, "{"), "an answer that no registry gives", "`crictl pull`"),
+    ] {
+        let server = Server::plain(move |_| answer.clone()).await;
+        way_to(&server.host(), &[]).has("targets.egress", "failure", found, remedy);
+    }
+    let authority = Authority::new("Corp CA");
+    let trusted: Files<'_> = &[("/etc/ssl/certs/ca-certificates.crt", &authority.pem)];
+    for (identity, found, remedy) in [
+        (authority.signs_for_years("127.0.0.1", 2001, 2002), "x509: certificate has expired", "node.clock"),
+        (authority.signs_for_years("127.0.0.1", 2090, 2091), "x509: certificate is not yet valid", "node.clock"),
+        (authority.signs("else.example"), "x509: certificate is for another name", "as its certificate does"),
+    ] {
+        let server = Server::tls(identity, |_| Answer::new(200, "")).await;
+        way_to(&server.host(), trusted).has("targets.egress", "failure", found, remedy);
+    }
+    way_to("127.0.0.1:1", &[]).has("targets.egress", "failure", "connection refused", "runs and listens");
+    way_to("repoint.invalid", &[]).has("targets.egress", "failure", "repoint.invalid", "resolver");
+    // Where the way ends that the registry sends one.
+    let store = registry();
+    let server = Server::plain(move |asked| match Store::is_blob(asked) {
+        true => Answer::found("http://127.0.0.1:1/x"),
+        false => store.answer(asked),
+    });
+    way_to(&server.await.host(), &[]).has("targets.egress", "failure", "127.0.0.1:1", "see that 127.0.0.1:1 runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_node_s_credentials_are_not_sought_on_the_machine_that_looks_at_it() {
+    let server = Server::plain(|_| Answer::new(401, "")).await;
+    let own = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(own.path(), format!("{{\"auths\":{{\"{}\":{{\"auth\":\"YTpi\"}}}}}}", server.host())).unwrap();
+    let directory = node(&[]);
+    let text = format!(
+        "[credentials.own]\ndocker_config = {:?}\n[[rules]]\nname = \"m\"\nmatch = [\"k8s.gcr.io\"]\ntargets = [{{ location = {:?}, credentials = \"own\" }}]\n",
+        own.path(),
+        server.host()
+    );
+    put(directory.path(), "/etc/repoint/repoint.toml", &text);
+    examined(directory.path()).has("targets.egress", "skipped", "its credentials are the node's", "");
+    assert!(server.seen().is_empty());
+}
