@@ -132,11 +132,11 @@ impl Site<'_> {
     /// Where the runtime is told whom to trust as that registry.
     fn authorities(self, registry: &str) -> String {
         match (self.kind, self.runtime) {
-            (Kind::K3s, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/k3s/registries.yaml"),
-            (Kind::Rke2, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/rke2/registries.yaml"),
             (_, Some(Runtime::Crio)) => format!("/etc/containers/certs.d/{registry}/ca.crt"),
             (_, Some(Runtime::Docker)) => format!("/etc/docker/certs.d/{registry}/ca.crt"),
-            (_, Some(Runtime::Containerd) | None) => format!(
+            (Kind::K3s, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/k3s/registries.yaml"),
+            (Kind::Rke2, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/rke2/registries.yaml"),
+            (Kind::Kubeadm | Kind::Eks | Kind::Plain, Some(Runtime::Containerd) | None) => format!(
                 "`ca =` in /etc/containerd/certs.d/{registry}/hosts.toml (with containerd's `config_path` set to that directory)"
             ),
         }
@@ -145,12 +145,13 @@ impl Site<'_> {
     /// Where the runtime is told of a proxy.
     fn proxy(self) -> String {
         let unit = self.unit;
-        match self.kind {
-            Kind::K3s => format!("CONTAINERD_HTTPS_PROXY= in /etc/systemd/system/{unit}.env"),
-            Kind::Rke2 => format!("CONTAINERD_HTTPS_PROXY= in /etc/default/{}", unit.trim_end_matches(".service")),
-            Kind::Kubeadm | Kind::Eks | Kind::Plain => {
-                let unit = self.runtime.unwrap_or(Runtime::Containerd).unit();
-                format!("Environment=HTTPS_PROXY= in /etc/systemd/system/{unit}.d/http-proxy.conf")
+        match (self.kind, self.runtime.unwrap_or(Runtime::Containerd)) {
+            (Kind::K3s, Runtime::Containerd) => format!("CONTAINERD_HTTPS_PROXY= in /etc/systemd/system/{unit}.env"),
+            (Kind::Rke2, Runtime::Containerd) => {
+                format!("CONTAINERD_HTTPS_PROXY= in /etc/default/{}", unit.trim_end_matches(".service"))
+            }
+            (_, runtime) => {
+                format!("Environment=HTTPS_PROXY= in /etc/systemd/system/{}.d/http-proxy.conf", runtime.unit())
             }
         }
     }
@@ -192,6 +193,8 @@ mod tests {
             ),
             ("dial tcp 10.0.0.1:443: i/o timeout", "containerd", Kind::K3s, "/etc/systemd/system/k3s.service.env"),
             ("proxyconnect tcp: EOF", "docker", Kind::Plain, "docker.service.d/http-proxy.conf"),
+            ("proxyconnect tcp: EOF", "docker", Kind::K3s, "docker.service.d/http-proxy.conf"),
+            ("x509", "docker", Kind::K3s, "/etc/docker/certs.d/m.example/ca.crt"),
             ("unexpected status: 401 Unauthorized", "containerd", Kind::Plain, "/etc/repoint/repoint.toml"),
             ("m.example/pause:3.9: not found", "containerd", Kind::Plain, "does not have it"),
             (

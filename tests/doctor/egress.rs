@@ -88,6 +88,15 @@ fn the_proxy_is_that_of_this_node_s_runtime() {
         ("/etc/systemd/system/crio.service", &crio),
         ("/etc/systemd/system/docker.service", &docker),
     ];
+    // What k3s brings along goes by k3s's own unit, and what it only uses does not.
+    let k3s = "[Service]\nEnvironment=CONTAINERD_HTTPS_PROXY=http://127.0.0.1:4\nExecStart=/usr/bin/k3s server\n";
+    let docker = "docker: true\n";
+    for (config, proxy, unit) in [("", "127.0.0.1:4", "k3s.service:2"), (docker, "127.0.0.1:3", "docker.service:2")] {
+        let k3s: Files<'_> = &[("/etc/systemd/system/k3s.service", k3s), ("/etc/rancher/k3s/config.yaml", config)];
+        let kubelet: Files<'_> = &[("/etc/systemd/system/multi-user.target.wants/k3s.service", "")];
+        let said = way_to("m.example", &[all, k3s, kubelet].concat());
+        said.has("targets.egress", "failure", proxy, &format!("in /etc/systemd/system/{unit}"));
+    }
     for (socket, proxy, unit) in [
         ("/run/containerd/containerd.sock", "127.0.0.1:1", "containerd.service:2"),
         ("/var/run/crio/crio.sock", "127.0.0.1:2", "crio.service:2"),

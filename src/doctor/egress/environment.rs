@@ -17,6 +17,8 @@ pub(super) struct Environment {
     pub(super) places: Vec<String>,
 }
 
+/// Where the containerd listens that k3s and RKE2 bring along.
+const BROUGHT_ALONG: &str = "/run/k3s/containerd";
 /// How k3s and RKE2 tell what is for their containerd alone.
 const FOR_CONTAINERD: &str = "CONTAINERD_";
 /// Where Go's programs, the runtimes among them, are told of other authorities.
@@ -58,7 +60,10 @@ impl Environment {
 
 /// The unit of whoever pulls; the first one that is there of several. What k3s and RKE2 bring along is in their own.
 fn units(case: &Case) -> (&'static str, Vec<String>) {
-    if let Ok(Node { kind: Kind::K3s | Kind::Rke2, units, .. }) = &case.node {
+    let is_brought_along = case.runtime().is_some_and(|runtime| runtime.path().starts_with(BROUGHT_ALONG));
+    if let Ok(Node { kind: Kind::K3s | Kind::Rke2, units, .. }) = &case.node
+        && is_brought_along
+    {
         return (FOR_CONTAINERD, units.clone());
     }
     let all = [Runtime::Containerd, Runtime::Crio, Runtime::Docker];
