@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 use tonic::Code;
@@ -128,6 +129,20 @@ fn around(world: &World) -> Node {
     let settings = fs::read_to_string(world.path().join("containerd.toml")).unwrap();
     node.put("/etc/containerd/config.toml", &settings);
     node
+}
+
+/// A node before a runtime that does as it is told.
+fn before_a_standin() -> Option<(TempDir, Standin, Node)> {
+    if let Err(missing) = World::available() {
+        missing.skip("no namespaces");
+        return None;
+    }
+    let directory = tempfile::Builder::new().prefix("rp-").tempdir().unwrap();
+    let runtime = directory.path().join("c.sock");
+    let standin = Standin::start(&runtime);
+    let node = Node::make(directory.path(), &runtime);
+    node.target("m.example", "");
+    Some((directory, standin, node))
 }
 
 async fn ids(world: &World) -> Vec<String> {
@@ -265,14 +280,7 @@ async fn a_target_that_does_not_serve_is_named_with_what_to_mend() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_else_who_takes_image_calls_is_not_passed_by_in_silence() {
-    if let Err(missing) = World::available() {
-        return missing.skip("no namespaces");
-    }
-    let directory = tempfile::Builder::new().prefix("rp-").tempdir().unwrap();
-    let runtime = directory.path().join("c.sock");
-    let _runtime = Standin::start(&runtime);
-    let node = Node::make(directory.path(), &runtime);
-    node.target("m.example", "");
+    let Some((_directory, _runtime, node)) = before_a_standin() else { return };
     let examined = async || node.doctor(&["--skip-pull"]).await.1;
     examined().await.has("runtime.image-endpoint", "ok", "nobody else takes any", "");
     // One that is there, and that nobody uses.
@@ -362,14 +370,7 @@ async fn an_audit_log_that_is_not_written_is_named_by_its_file_and_by_the_servic
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runtime_that_hangs_or_says_terrible_things_is_a_finding_and_no_wait() {
-    if let Err(missing) = World::available() {
-        return missing.skip("no namespaces");
-    }
-    let directory = tempfile::Builder::new().prefix("rp-").tempdir().unwrap();
-    let runtime = directory.path().join("c.sock");
-    let standin = Standin::start(&runtime);
-    let node = Node::make(directory.path(), &runtime);
-    node.target("m.example", "");
+    let Some((_directory, standin, node)) = before_a_standin() else { return };
     let name = "con\u{1b}[2Jtain\u{202e}erd".to_owned() + &"x".repeat(1 << 20);
     let version = repoint::cri::v1::VersionResponse { runtime_name: name, ..Default::default() };
     standin.answers(VERSION, move |_| Answer::message(&version));
