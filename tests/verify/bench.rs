@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::repoint::{Output, run_with};
+use crate::support::repoint::{Output, run, run_with};
 
 /// A directory with a configuration.
 pub struct Bench {
@@ -63,8 +63,12 @@ impl Bench {
     /// The same, as a list of image and verdict, with all that was said.
     pub async fn verdicts(&self, images: &[&str]) -> (Vec<(String, String)>, Value, Output) {
         let report: Vec<Value> = images.iter().map(|image| json!({ "image": image })).collect();
-        let report = json!({ "images": report }).to_string();
-        let output = self.run(&["-", "--format", "json"], &report).await;
+        self.verdicts_of(&json!({ "images": report }).to_string()).await
+    }
+
+    /// The same about what is in a report or a scan.
+    pub async fn verdicts_of(&self, document: &str) -> (Vec<(String, String)>, Value, Output) {
+        let output = self.run(&["-", "--format", "json"], document).await;
         let said: Value = serde_json::from_str(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}{}", output.stdout, output.stderr));
         let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
@@ -73,10 +77,20 @@ impl Bench {
         (verdicts, said, output)
     }
 
+    /// What `scan` prints for programs of these files, or of standard input, by the same rules.
+    pub fn scan(&self, words: &[&str], stdin: &str) -> String {
+        let ended = run(&[&["scan", "--config", &self.config(), "--format", "json"], words].concat(), stdin);
+        assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+        ended.stdout
+    }
+
+    fn config(&self) -> String {
+        self.directory.path().join("repoint.toml").display().to_string()
+    }
+
     /// With a thread of its own, so that servers of this process can answer it.
     pub async fn run(&self, words: &[&str], stdin: &str) -> Output {
-        let config = self.directory.path().join("repoint.toml");
-        let mut all = vec!["verify".to_owned(), "--config".to_owned(), config.display().to_string()];
+        let mut all = vec!["verify".to_owned(), "--config".to_owned(), self.config()];
         all.extend(words.iter().map(|word| (*word).to_owned()));
         all.extend(self.words.iter().cloned());
         let (environment, stdin) = (self.environment.clone(), stdin.to_owned());

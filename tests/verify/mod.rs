@@ -4,6 +4,7 @@ mod bench;
 mod egress;
 mod hostile;
 mod input;
+mod piped;
 mod secrets;
 mod server;
 mod store;

@@ -84,7 +84,8 @@ impl Asker {
     async fn target(&self, target: &Target, expected: Option<&Expected>) -> Asked {
         let mut asked = Asked {
             image: target.image.clone(),
-            rule: target.rule.clone(),
+            rule: target.rules.first().cloned().unwrap_or_default(),
+            rules: target.rules.clone(),
             verdict: Verdict::Unknown,
             digest: None,
             lacking: Vec::new(),
