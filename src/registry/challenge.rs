@@ -90,7 +90,16 @@ async fn token(
         let detail = "it wants a password to be sent without TLS, for a token";
         return Err(Fault::new(Kind::Credentials, host, detail));
     }
-    let ask = Ask { what: What::Token, method: Method::GET, url, accept: None, authorization, needs_tls, limit: TOKEN };
+    let ask = Ask {
+        what: What::Token,
+        method: Method::GET,
+        url,
+        accept: None,
+        authorization,
+        needs_tls,
+        limit: TOKEN,
+        is_cut: false,
+    };
     let answer = client.ask(&ask, steps).await?;
     if let Some(fault) = answer.fault() {
         return Err(fault);

@@ -64,6 +64,8 @@ const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 const MANIFEST: u64 = 4 << 20;
 /// An image's configuration has some kilobytes; those of images with thousands of layers a hundred times as many.
 const CONFIGURATION: u64 = 8 << 20;
+/// What is read of a layer: more shows nothing of the way that it comes.
+const BEGINNING: u64 = 64 << 10;
 /// Connections to one host that are kept.
 const IDLE: usize = 8;
 /// Tokens that are kept. One that has had its time is refused, and another one asked for.
@@ -148,7 +150,7 @@ impl Client {
     /// # Errors
     ///
     /// When it can't be had, or is not what its digest says.
-    pub async fn blob(
+    async fn blob(
         &self,
         image: Reference<'_>,
         blob: &Blob,
@@ -164,6 +166,24 @@ impl Client {
         let host = answer.origin.to_string();
         checked(&host, &answer.body, &blob.digest)?;
         Ok(answer.body)
+    }
+
+    /// The first bytes of a blob of the repository of `image`; of a small one, all.
+    ///
+    /// # Errors
+    ///
+    /// When they can't be had; or when these are all, and are not what the digest says.
+    pub(super) async fn beginning(
+        &self,
+        image: Reference<'_>,
+        blob: &Blob,
+        credential: Option<&Credential>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Fault> {
+        let mut ask = ask(What::Blob, Method::GET, image, &format!("blobs/{}", blob.digest), BEGINNING)?;
+        ask.is_cut = blob.size > BEGINNING;
+        let answer = self.open(ask, image, credential, steps).await?;
+        if answer.is_whole { checked(&answer.origin.to_string(), &answer.body, &blob.digest) } else { Ok(()) }
     }
 
     /// The platform that an image of one alone is for; `None` where it does not say.
@@ -291,7 +311,7 @@ fn ask(what: What, method: Method, image: Reference<'_>, path: &str, limit: u64)
     let host = if registry == HUB.0 { HUB.1 } else { registry };
     let url = Url::parse(&format!("https://{host}/v2/{}/{path}", repository(image)));
     let url = url.ok_or_else(|| Fault::new(Kind::Malformed, registry, "it is not the name of a host"))?;
-    Ok(Ask { what, method, url, accept: None, authorization: None, needs_tls: false, limit })
+    Ok(Ask { what, method, url, accept: None, authorization: None, needs_tls: false, limit, is_cut: false })
 }
 
 /// An `Authorization` that no log shows.

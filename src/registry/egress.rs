@@ -9,14 +9,14 @@ use crate::reference::Reference;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What was met on the way to one manifest and one blob.
+/// What was met on the way to one manifest and the beginning of one blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     /// The image.
     pub image: String,
     /// Every request, in order; where something failed, the last one is where.
     pub steps: Vec<Step>,
-    /// Why they did not come; `None` where both did, whole and as their digests say.
+    /// Why they did not come; `None` where both did.
     pub fault: Option<Fault>,
 }
 
@@ -24,7 +24,8 @@ pub struct Trace {
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Follows the registry of `image` to one manifest (of an index, too, the one for `platform`, or else the first) and one blob of
-/// it: its configuration, which is small and comes from where the layers do. Nothing is tried twice.
+/// it: the first bytes of its smallest layer, since layers are what registries have others give out; or its configuration, where it
+/// has no layers. Nothing is tried twice.
 pub async fn egress(
     client: &Client,
     image: Reference<'_>,
@@ -54,8 +55,10 @@ async fn follow(
     if let Some(digest) = found.child(platform) {
         found = client.manifest(image, Some(&digest), credential, steps).await?;
     }
-    match found.config() {
-        Some(blob) => client.blob(image, blob, credential, steps).await.map(drop),
-        None => Err(Fault::new(Kind::Malformed, image.registry(), "the manifest names no configuration")),
+    match found.blob() {
+        Some(blob) => client.beginning(image, blob, credential, steps).await,
+        None => {
+            Err(Fault::new(Kind::Malformed, image.registry(), "the manifest names neither layers nor a configuration"))
+        }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Ask {
     pub(super) needs_tls: bool,
     /// How many bytes its answer may have.
     pub(super) limit: u64,
+    /// Whether more are left unread, and no fault.
+    pub(super) is_cut: bool,
 }
 
 /// An answer to the end of all redirects.
@@ -35,6 +37,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Whether that is all of it.
+    pub(super) is_whole: bool,
 }
 
 /// As many as Go's client follows.
@@ -119,8 +123,8 @@ impl Client {
                 };
                 step.reused = is_used;
                 step.status = Some(answer.status().as_u16());
-                let (answer, is_whole) = receive(ask, url, answer, step).await?;
-                if is_whole {
+                let answer = receive(ask, url, answer, step).await?;
+                if answer.is_whole {
                     self.keep(&url.origin, link);
                 }
                 return Ok(answer);
@@ -155,8 +159,8 @@ fn request(ask: &Ask, url: &Url, link: &Link, first: &Origin) -> Result<Request<
     request.body(Empty::new()).map_err(odd)
 }
 
-/// Reads an answer to its end, or to where it is too much; and whether it was read to its end.
-async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut Step) -> Result<(Answer, bool), Fault> {
+/// Reads an answer to its end, or to where it is too much.
+async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut Step) -> Result<Answer, Fault> {
     let shown = url.origin.to_string();
     let (head, mut body) = answer.into_parts();
     let is_good = head.status.is_success();
@@ -172,7 +176,7 @@ async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut St
         let Ok(data) = frame.into_data() else { continue };
         step.bytes = step.bytes.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         if step.bytes > limit {
-            if is_good {
+            if is_good && !ask.is_cut {
                 return Err(Fault::new(Kind::TooLarge, shown, format!("more than {limit} bytes")));
             }
             is_whole = false;
@@ -180,8 +184,8 @@ async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut St
         }
         bytes.extend_from_slice(&data);
     }
-    let body = bytes.into();
-    Ok((Answer { origin: url.origin.clone(), status: head.status, headers: head.headers, body }, is_whole))
+    let (origin, body) = (url.origin.clone(), bytes.into());
+    Ok(Answer { origin, status: head.status, headers: head.headers, body, is_whole })
 }
 
 // === impl Answer ===

@@ -17,8 +17,13 @@ pub struct Manifest {
 /// What is in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// One image; the blob with its configuration.
-    Image(Option<Blob>),
+    /// One image: the blob with its configuration, and the smallest one of a layer that registries have.
+    Image {
+        /// The configuration; unset where the manifest names none.
+        config: Option<Blob>,
+        /// The layer.
+        layer: Option<Blob>,
+    },
     /// Manifests by platform; unset where none is said.
     Index(Vec<(Option<Platform>, String)>),
 }
@@ -51,12 +56,15 @@ pub struct NotAPlatform(String);
 #[serde(rename_all = "camelCase")]
 struct Document {
     config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     schema_version: Option<u64>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Descriptor {
+    media_type: Option<String>,
     digest: String,
     #[serde(default)]
     size: u64,
@@ -91,8 +99,12 @@ impl Manifest {
             Document { manifests: Some(all), .. } => Content::Index(
                 all.into_iter().map(|entry| (entry.platform.and_then(Said::platform), entry.digest)).collect(),
             ),
-            Document { schema_version: Some(2), config, .. } => {
-                Content::Image(config.map(|config| Blob { digest: config.digest, size: config.size }))
+            Document { schema_version: Some(2), config, layers, .. } => {
+                let layers = layers.into_iter().flatten().filter(|layer| layer.size > 0 && !layer.is_elsewhere());
+                Content::Image {
+                    config: config.map(Blob::from),
+                    layer: layers.min_by_key(|layer| layer.size).map(Blob::from),
+                }
             }
             _ => return Err(malformed("the manifest has neither the form of OCI nor version 2 of docker's")),
         };
@@ -113,12 +125,28 @@ impl Manifest {
         self.listed(platform).or_else(|| all.first().map(|(_, digest)| digest.as_str())).map(str::to_owned)
     }
 
-    /// Of an image: its configuration.
-    pub(super) fn config(&self) -> Option<&Blob> {
+    /// Of an image: a layer, or else its configuration.
+    pub(super) fn blob(&self) -> Option<&Blob> {
         match &self.content {
-            Content::Image(config) => config.as_ref(),
+            Content::Image { config, layer } => layer.as_ref().or(config.as_ref()),
             Content::Index(_) => None,
         }
+    }
+}
+
+// === impl Descriptor ===
+
+impl Descriptor {
+    /// Whether it is a layer that nobody but its maker may give out, as those of Windows.
+    fn is_elsewhere(&self) -> bool {
+        let kind = self.media_type.as_deref().unwrap_or_default();
+        ["foreign", "nondistributable"].iter().any(|word| kind.contains(word))
+    }
+}
+
+impl From<Descriptor> for Blob {
+    fn from(Descriptor { digest, size, .. }: Descriptor) -> Self {
+        Self { digest, size }
     }
 }
 

@@ -145,13 +145,13 @@ impl Asker {
                     }
                 }
             }
-            Content::Image(Some(config)) => {
+            Content::Image { config: Some(config), .. } => {
                 let own = self.client.platform(image, config, credential, steps).await?;
                 // One that does not say for what it is runs wherever it is told to.
                 let is_lacking = |platform: &&Platform| own.as_ref().is_some_and(|own| !platform.is_served_by(own));
                 lacking.extend(self.platforms.iter().filter(is_lacking).cloned());
             }
-            Content::Image(None) => {}
+            Content::Image { config: None, .. } => {}
         }
         Ok(Seen { digest: manifest.digest, lacking })
     }
