@@ -214,7 +214,7 @@ impl Client {
         let login = credential.map(Credential::login);
         let door = (ask.url.origin.clone(), repository.clone(), login.map(|login| self.whose(login)));
         ask.authorization = match login {
-            Some(Login::Registry(token)) => Some(header("Bearer", token.expose_secret())?),
+            Some(Login::Registry(token)) => Some(header("Bearer", token.expose_secret(), image.registry())?),
             Some(Login::Basic { .. } | Login::Identity(_)) | None => lock(&self.tokens).get(&door).cloned(),
         };
         let mut answer = self.ask(&ask, steps).await?;
@@ -314,9 +314,9 @@ fn ask(what: What, method: Method, image: Reference<'_>, path: &str, limit: u64)
     Ok(Ask { what, method, url, accept: None, authorization: None, needs_tls: false, limit, is_cut: false })
 }
 
-/// An `Authorization` that no log shows.
-pub(super) fn header(scheme: &str, secret: &str) -> Result<HeaderValue, Fault> {
-    let unfit = |_| Fault::new(Kind::Credentials, "", "what is to be shown has bytes that no header may have");
+/// An `Authorization` for `host` that no log shows.
+pub(super) fn header(scheme: &str, secret: &str, host: &str) -> Result<HeaderValue, Fault> {
+    let unfit = |_| Fault::new(Kind::Credentials, host, "what is to be shown has bytes that no header may have");
     let mut value = HeaderValue::try_from(format!("{scheme} {secret}")).map_err(unfit)?;
     value.set_sensitive(true);
     Ok(value)

@@ -1,7 +1,6 @@
 //! Whom a TLS connection is made with, and what was seen of those who were refused.
 
 use super::certificate::Certificate;
-use super::fault::{Fault, Kind};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -117,44 +116,6 @@ impl Seen {
     pub(super) fn all(&self) -> Vec<Certificate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    /// Why no connection came to be, in the words of those who have to mend it.
-    pub(super) fn fault(&self, host: &str, error: &std::io::Error) -> Fault {
-        let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-        #[expect(clippy::wildcard_enum_match_arm, reason = "what has no words of its own is told in rustls's")]
-        let (kind, detail) = match rustls {
-            Some(Error::InvalidCertificate(error)) => match error {
-                CertificateError::UnknownIssuer => (Kind::UnknownAuthority, String::new()),
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => (Kind::Expired, now()),
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                    (Kind::NotYetValid, now())
-                }
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    let names = self.all().first().map(|first| first.names.join(", ")).unwrap_or_default();
-                    (Kind::WrongName, format!("it is for {}", if names.is_empty() { "no host" } else { &names }))
-                }
-                other => (Kind::Tls, format!("x509: {other}")),
-            },
-            Some(Error::InvalidMessage(_)) => (Kind::Tls, "what answers speaks no TLS".to_owned()),
-            Some(other) => (Kind::Tls, other.to_string()),
-            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                (Kind::Tls, "it hung up during the handshake".to_owned())
-            }
-            None => (super::dial::kind(error), String::new()),
-        };
-        let certificate = matches!(rustls, Some(Error::InvalidCertificate(_))).then(|| self.all().into_iter().next());
-        Fault { certificate: certificate.flatten().map(Box::new), ..Fault::new(kind, host, detail) }
-    }
-}
-
-/// Whether what answered speaks no TLS at all.
-pub(super) fn is_plain(error: &std::io::Error) -> bool {
-    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    matches!(rustls, Some(Error::InvalidMessage(_)))
-}
-
-fn now() -> String {
-    format!("the clock here says {}", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"))
 }
 
 /// What a connection is made by, and where the certificates are that it shows.

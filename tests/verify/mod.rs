@@ -1,7 +1,9 @@
 //! `repoint verify`, and the client of registries below it.
 
 mod bench;
+mod down;
 mod egress;
+mod handshake;
 mod hostile;
 mod input;
 mod piped;
