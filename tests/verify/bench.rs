@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::store::AMD64;
 use crate::support::repoint::{Output, run, run_with};
 
 /// A directory with a configuration.
@@ -23,7 +24,12 @@ impl Bench {
         Self::with_targets(old, &format!("{target:?}"), "")
     }
 
-    /// The same, with these as the text of its targets, and more after it.
+    /// A rule that looks at `target` alone, for one platform.
+    pub fn looking_at(target: &str) -> Self {
+        Self::new("old.example", target).words(&["--skip-old", "--platform", AMD64])
+    }
+
+    /// The first one, with these as the text of its targets, and more after it.
     pub fn with_targets(old: &str, targets: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let rule = format!("[[rules]]\nname = \"mirror\"\nmatch = [{old:?}]\ntargets = [{targets}]\n{more}");
@@ -102,6 +108,15 @@ impl Bench {
         };
         tokio::task::spawn_blocking(run).await.unwrap()
     }
+}
+
+/// An image that [`Bench::looking_at`] has a rule for.
+pub const IMAGE: &str = "old.example/a:1";
+
+/// Kind and reason, of what could not be asked for.
+pub fn fault(said: &Value) -> (&str, &str) {
+    let target = &said["images"][0]["targets"][0];
+    (target["fault"].as_str().unwrap_or_default(), target["reason"].as_str().unwrap_or_default())
 }
 
 /// What a list of verdicts has to be.

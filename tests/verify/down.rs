@@ -1,28 +1,13 @@
 //! What stands in for a registry and fails: a proxy before it, or who gives its tokens. It says nothing of an image.
 
-use serde_json::Value;
-
-use super::bench::{Bench, verdicts};
+use super::bench::{Bench, IMAGE, fault, verdicts};
 use super::server::{Answer, Server};
-use super::store::AMD64;
-
-const IMAGE: &str = "old.example/a:1";
-
-fn bench(target: &str) -> Bench {
-    Bench::new("old.example", target).words(&["--skip-old", "--platform", AMD64])
-}
-
-/// Kind and reason, of what could not be asked for.
-fn fault(said: &Value) -> (&str, &str) {
-    let target = &said["images"][0]["targets"][0];
-    (target["fault"].as_str().unwrap_or_default(), target["reason"].as_str().unwrap_or_default())
-}
 
 #[tokio::test]
 async fn a_proxy_that_does_not_get_there_is_named_and_asked_once() {
     for status in [403, 407, 502, 503, 504] {
         let proxy = Server::proxy(&[], move |_| Answer::page(status, "Squid")).await;
-        let bench = bench("registry.example").environment("HTTPS_PROXY", &proxy.url());
+        let bench = Bench::looking_at("registry.example").environment("HTTPS_PROXY", &proxy.url());
         let images: Vec<String> = (0..40).map(|number| format!("old.example/a:{number}")).collect();
         let images: Vec<&str> = images.iter().map(String::as_str).collect();
         let (found, said, ended) = bench.verdicts(&images).await;
@@ -41,7 +26,7 @@ async fn a_proxy_that_does_not_get_there_is_named_and_asked_once() {
 async fn a_proxy_that_answers_for_a_registry_without_tls_is_named() {
     for (status, expected) in [(407, "proxy"), (502, "server_error"), (503, "server_error")] {
         let proxy = Server::proxy(&[], move |_| Answer::page(status, "Squid").with("retry-after", "0")).await;
-        let bench = bench("registry.example").words(&["--plain-http", "registry.example"]);
+        let bench = Bench::looking_at("registry.example").words(&["--plain-http", "registry.example"]);
         let (found, said, ended) = bench.environment("HTTP_PROXY", &proxy.url()).verdicts(&[IMAGE]).await;
         assert_eq!((found, ended.code), (verdicts(&[(IMAGE, "unknown")]), Some(1)), "{said}");
         let (kind, reason) = fault(&said);
@@ -71,7 +56,7 @@ async fn who_gives_no_tokens_is_named_with_the_registry_that_they_are_for() {
         let tokens = Server::plain(move |_| answer.clone()).await;
         let challenge = format!("Bearer realm=\"{}/token\"", tokens.url());
         let registry = Server::plain(move |_| Answer::new(401, "").with("www-authenticate", &challenge)).await;
-        let (found, said, ended) = bench(&registry.host()).verdicts(&[IMAGE]).await;
+        let (found, said, ended) = Bench::looking_at(&registry.host()).verdicts(&[IMAGE]).await;
         assert_eq!((found, ended.code), (verdicts(&[(IMAGE, verdict)]), Some(1)), "{words}: {said}");
         let (found, reason) = fault(&said);
         assert_eq!(found, kind, "{reason}");
@@ -87,7 +72,7 @@ async fn a_registry_whose_tokens_nobody_gives_is_not_asked_for_every_image() {
     let registry = Server::plain(move |_| Answer::new(401, "").with("www-authenticate", challenge)).await;
     let images: Vec<String> = (0..40).map(|number| format!("old.example/a:{number}")).collect();
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
-    let (found, said, ended) = bench(&registry.host()).verdicts(&images).await;
+    let (found, said, ended) = Bench::looking_at(&registry.host()).verdicts(&images).await;
     assert!(found.iter().all(|(_, verdict)| verdict == "unknown"), "{found:?}");
     assert_eq!((fault(&said).0, ended.code), ("refused", Some(1)));
     assert!(fault(&said).1.contains(&format!("it gives the tokens for {}", registry.host())), "{said}");

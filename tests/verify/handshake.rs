@@ -1,21 +1,18 @@
 //! What keeps TLS from coming to be is told apart: who speaks none from who speaks another.
 
-use super::bench::Bench;
+use super::bench::{Bench, IMAGE};
 use super::server::{Answer, Authority, Server};
-use super::store::AMD64;
-
-const IMAGE: &str = "old.example/a:1";
 
 /// Kind and reason of an image that could not be asked for at `host`.
 async fn fault(host: &str, authority: &Authority) -> (String, String) {
-    let bench = Bench::new("old.example", host).words(&["--skip-old", "--platform", AMD64]);
+    let bench = Bench::looking_at(host);
     let file = bench.file("ca.pem", &authority.pem);
-    // What is tried to be asked without TLS, too, would say something else in the end.
+    // Without the proxy that leads nowhere.
     let bench = bench.words(&["--ca", file.to_str().unwrap()]).environment("NO_PROXY", "0.0.0.0");
     let (found, said, ended) = bench.verdicts(&[IMAGE]).await;
     assert_eq!((&*found[0].1, ended.code), ("unknown", Some(1)), "{said}");
-    let target = &said["images"][0]["targets"][0];
-    (target["fault"].as_str().unwrap().to_owned(), target["reason"].as_str().unwrap().to_owned())
+    let (kind, reason) = super::bench::fault(&said);
+    (kind.to_owned(), reason.to_owned())
 }
 
 #[tokio::test]

@@ -2,14 +2,12 @@
 
 use serde_json::json;
 
-use super::bench::{Bench, verdicts};
+use super::bench::{Bench, IMAGE, verdicts};
 use super::server::{Answer, Server};
 use super::store::{AMD64, Store, digest};
 
-const IMAGE: &str = "old.example/a:1";
-
 async fn verdict_of(server: &Server) -> (String, String) {
-    let bench = Bench::new("old.example", &server.host()).words(&["--skip-old", "--platform", AMD64]);
+    let bench = Bench::looking_at(&server.host());
     let (found, said, ended) = bench.verdicts(&[IMAGE]).await;
     assert!(ended.code == Some(1) || ended.code == Some(5), "{:?} {}", ended.code, ended.stderr);
     let fault = said["images"][0]["targets"][0]["fault"].as_str().unwrap_or_default().to_owned();

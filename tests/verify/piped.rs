@@ -29,7 +29,7 @@ async fn registry() -> (Server, String) {
 #[tokio::test]
 async fn what_a_scan_finds_is_asked_for_and_what_it_has_in_part_is_told_of() {
     let (server, _) = registry().await;
-    let bench = Bench::new("old.example", &server.host()).words(&["--skip-old", "--platform", AMD64]);
+    let bench = Bench::looking_at(&server.host());
     let files = [("a.yaml", FILE), ("t.yaml", TEMPLATE), ("kubeadm.yaml", "imageRepository: old.example/part\n")];
     let files = files.map(|(name, text)| bench.file(name, text).display().to_string());
     let torn = bench.file("torn.yaml", "a: [\n").display().to_string();
@@ -49,7 +49,7 @@ async fn what_a_scan_finds_is_asked_for_and_what_it_has_in_part_is_told_of() {
 #[tokio::test]
 async fn the_digest_that_runs_is_the_one_to_be_there() {
     let (server, digest) = registry().await;
-    let bench = Bench::new("old.example", &server.host()).words(&["--skip-old", "--platform", AMD64]);
+    let bench = Bench::looking_at(&server.host());
     for (runs, verdict, code) in [(&*digest, "there", 0), ("sha256:0000", "differs", 5)] {
         let pod = json!({
             "apiVersion": "v1",

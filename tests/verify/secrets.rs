@@ -1,13 +1,12 @@
 //! A password goes to the registry that it is for, and to whom that names, by TLS if that is how the registry is asked.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use super::bench::{Bench, verdicts};
+use super::bench::{Bench, IMAGE, fault, verdicts};
 use super::server::{Answer, Authority, Server};
 use super::store::{AMD64, Store};
 
-const IMAGE: &str = "old.example/a:1";
 /// "puller:open-sesame".
 const PASSWORD: &str = "cHVsbGVyOm9wZW4tc2VzYW1l";
 
@@ -27,11 +26,6 @@ fn bench(target: &str, authority: Option<&Authority>) -> (Bench, TempDir) {
         }
         None => (bench, directory),
     }
-}
-
-fn fault(said: &Value) -> (&str, &str) {
-    let target = &said["images"][0]["targets"][0];
-    (target["fault"].as_str().unwrap_or_default(), target["reason"].as_str().unwrap_or_default())
 }
 
 fn is_told(server: &Server) -> bool {
