@@ -12,6 +12,7 @@ use super::trust::Roots;
 use super::url::{Origin, Place, Url};
 use crate::credentials::{Credential, Login};
 use crate::reference::Reference;
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -117,6 +118,13 @@ impl Client {
         ask.accept = Some(manifest::ACCEPT);
         let answer = self.open(ask, image, credential, steps).await?;
         let host = answer.origin.to_string();
+        // It may be signed, and then its digest is not that of its bytes.
+        let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.contains("docker.distribution.manifest.v1") {
+            let detail =
+                "it has the image by the first version of docker's manifests only, which newer runtimes do not take";
+            return Err(Fault::new(Kind::Malformed, host, detail));
+        }
         let of_header = answer.headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
         let digest = match expected.or(of_header) {
             Some(digest) => {

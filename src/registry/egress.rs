@@ -20,6 +20,8 @@ pub struct Trace {
     pub fault: Option<Fault>,
 }
 
+/// Indexes that are followed, one in the other.
+const NESTED: usize = 3;
 /// Whatever hangs, whoever asked has an answer.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -52,7 +54,8 @@ async fn follow(
     steps: &mut Vec<Step>,
 ) -> Result<(), Fault> {
     let mut found = client.manifest(image, None, credential, steps).await?;
-    if let Some(digest) = found.child(platform) {
+    for _ in 0..NESTED {
+        let Some(digest) = found.child(platform) else { break };
         found = client.manifest(image, Some(&digest), credential, steps).await?;
     }
     match found.blob() {

@@ -85,7 +85,7 @@ impl Fault {
 
     /// Whether the same question may have another answer in a moment.
     pub fn is_passing(&self) -> bool {
-        matches!(self.kind, Kind::TooManyRequests | Kind::ServerError | Kind::Closed | Kind::Timeout)
+        matches!(self.kind, Kind::TooManyRequests | Kind::ServerError | Kind::Closed | Kind::Truncated | Kind::Timeout)
     }
 }
 

@@ -76,11 +76,13 @@ async fn of_an_index_it_follows_the_image_for_the_platform() {
     let own = store.image("pause", "amd", AMD64);
     let entry = |digest: &str, architecture: &str| serde_json::json!({ "digest": digest, "size": 1, "platform": { "os": "linux", "architecture": architecture } });
     let index = serde_json::json!({ "schemaVersion": 2, "manifests": [entry(&other, "arm64"), entry(&own, "amd64")] });
+    let nested = store.manifest("pause", "nested", index.to_string().into_bytes());
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [{ "digest": nested, "size": 1 }] });
     store.manifest("pause", "3.9", index.to_string().into_bytes());
     let server = Server::plain(move |asked| store.answer(asked)).await;
     let trace = follow(&server.host(), None, Proxies::default()).await;
     assert_eq!(trace.fault, None);
-    assert!(trace.steps[1].url.ends_with(&own), "{}", trace.steps[1].url);
+    assert!(trace.steps[2].url.ends_with(&own), "{}", trace.steps[2].url);
 }
 
 /// A manifest with layers of these sizes, and one that only its maker gives out.

@@ -7,6 +7,7 @@ mod handshake;
 mod hostile;
 mod input;
 mod piped;
+mod platform;
 mod secrets;
 mod server;
 mod store;
