@@ -36,7 +36,6 @@ pub fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, 
 /// # Errors
 ///
 /// As [`rfc3339`].
-#[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]
 pub fn rfc3339_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => rfc3339(time, serializer),

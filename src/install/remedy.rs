@@ -7,6 +7,13 @@ pub fn remedy(message: &str, registry: &str, runtime: &str, kind: Kind, unit: &s
     // Its port may look like a status.
     let message = message.to_ascii_lowercase().replace(&registry.to_ascii_lowercase(), "");
     let has = |words: &[&str]| words.iter().any(|word| is_in(&message, word));
+    // What it says against the handshake, and not what is said against its certificate.
+    if has(&["remote error: tls", "fatal alert", "unsupported protocol version", "speaks tls, but"]) {
+        return format!(
+            "{registry} and whoever asks it agree on no TLS: see that it speaks 1.2 or 1.3, knows its own name, and whether it wants \
+             a certificate to be shown (containerd: `client =` in /etc/containerd/certs.d/{registry}/hosts.toml)"
+        );
+    }
     if has(&["x509", "certificate", "tls: "]) {
         let place = match (kind, runtime) {
             (Kind::K3s, _) => format!("`configs: {registry}: tls: ca_file:` in /etc/rancher/k3s/registries.yaml"),
@@ -99,6 +106,8 @@ mod tests {
         for (message, runtime, kind, expected) in [
             ("tls: x509: unknown authority", "containerd", Kind::Kubeadm, "containerd/certs.d/m.example/hosts.toml"),
             ("certificate: unknown authority", "cri-o", Kind::Kubeadm, "/etc/containers/certs.d/m.example/ca.crt"),
+            ("remote error: tls: bad certificate", "cri-o", Kind::Plain, "agree on no TLS"),
+            ("tls: server selected unsupported protocol version 301", "containerd", Kind::K3s, "agree on no TLS"),
             ("x509", "containerd", Kind::Rke2, "/etc/rancher/rke2/registries.yaml"),
             ("lookup m.example: no such host", "containerd", Kind::Eks, "containerd.service.d/http-proxy.conf"),
             ("dial tcp 10.0.0.1:443: i/o timeout", "containerd", Kind::K3s, "/etc/systemd/system/k3s.service.env"),

@@ -121,10 +121,8 @@ fn read_token(answer: &Answer) -> Result<String, Fault> {
 
 /// What fails with who gives the tokens for `registry` says nothing of an image, and both have to be known to mend it.
 fn of_tokens(fault: Fault, registry: &str) -> Fault {
-    let (kind, status) = match fault.kind {
-        Kind::NotFound => (Kind::Status, "404 Not Found"),
-        kind => (kind, ""),
-    };
+    let is_missing = fault.kind == Kind::NotFound;
+    let (kind, status) = if is_missing { (Kind::Status, "404 Not Found") } else { (fault.kind, "") };
     let whose = format!("it gives the tokens for {registry}");
     let said = [&whose, status, &fault.detail].into_iter().filter(|said| !said.is_empty());
     let detail = said.collect::<Vec<_>>().join("; ");
@@ -232,6 +230,7 @@ mod tests {
             ),
             ("Bearer realm=https://a/t , service = \"q\\\"q\"", vec![bearer("https://a/t", Some("q\"q"), None)]),
             ("Negotiate, Basic realm=\"x\", Bearer realm=\"y\"", vec![Challenge::Basic, bearer("y", None, None)]),
+            ("Negotiate YWJj==, Bearer realm=\"a,b\", error=\"x\"", vec![bearer("a,b", None, None)]),
             ("Bearer service=\"x\"", vec![]),
             ("Bearer realm=\"unterminated", vec![bearer("unterminated", None, None)]),
             ("", vec![]),

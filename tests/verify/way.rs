@@ -126,7 +126,10 @@ async fn a_token_is_asked_for_with_the_password_and_the_registry_with_the_token(
     let (store, realm) = (registry(), tokens.url());
     let near = Server::plain(move |asked| match asked.header("authorization") {
         Some("Bearer t0ken") => store.answer(asked),
-        _ => Answer::new(401, "").with("www-authenticate", &format!("Bearer realm=\"{realm}/token\"")),
+        _ => {
+            let challenge = format!("Bearer realm=\"{realm}/token\"");
+            Answer::new(401, "").with("www-authenticate", "Negotiate").with("www-authenticate", &challenge)
+        }
     })
     .await;
     let target = format!("{{ location = {:?}, credentials = \"file\" }}", near.host());
