@@ -18,12 +18,15 @@ const TEMPLATE: &str = "containers:\n- image: old.example/a:{{ .Values.tag }}\n-
 const THERE: &str = "old.example/a:1";
 const GONE: &str = "old.example/gone:1";
 
-/// A registry with `a:1` and `t:1`, as these say; and the digest of the first.
-async fn registry() -> (Server, String) {
+/// A registry with `a:1` and `t:1`, as these say, and an index `a:2` with the first in it; and the digests of both of `a`.
+async fn registry() -> (Server, [String; 2]) {
     let mut store = Store::default();
     let digest = store.image("a", "1", AMD64);
     store.image("t", "1", AMD64);
-    (Server::plain(move |asked| store.answer(asked)).await, digest)
+    let platform = json!({ "os": "linux", "architecture": "amd64" });
+    let index = json!({ "schemaVersion": 2, "manifests": [{ "digest": digest, "size": 1, "platform": platform }] });
+    let index = store.manifest("a", "2", index.to_string().into_bytes());
+    (Server::plain(move |asked| store.answer(asked)).await, [digest, index])
 }
 
 #[tokio::test]
@@ -48,19 +51,27 @@ async fn what_a_scan_finds_is_asked_for_and_what_it_has_in_part_is_told_of() {
 
 #[tokio::test]
 async fn the_digest_that_runs_is_the_one_to_be_there() {
-    let (server, digest) = registry().await;
+    let (server, [digest, index]) = registry().await;
     let bench = Bench::looking_at(&server.host());
-    for (runs, verdict, code) in [(&*digest, "there", 0), ("sha256:0000", "differs", 5)] {
+    for (image, runs, verdict, code) in [
+        (THERE, &*digest, "there", 0),
+        (THERE, "sha256:0000", "differs", 5),
+        (THERE, &*index, "differs", 5),
+        ("old.example/a:2", &*index, "there", 0),
+        // CRI-O knows both of an image.
+        ("old.example/a:2", &*digest, "there", 0),
+        ("old.example/a:2", "sha256:0000", "differs", 5),
+    ] {
         let pod = json!({
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": { "name": "p", "namespace": "n", "uid": "u" },
-            "spec": { "containers": [{ "name": "c", "image": THERE }] },
+            "spec": { "containers": [{ "name": "c", "image": image }] },
             "status": { "containerStatuses": [{ "name": "c", "imageID": format!("old.example/a@{runs}") }] },
         });
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": [pod] }).to_string();
         let (found, said, ended) = bench.verdicts_of(&bench.scan(&["-"], &list)).await;
-        assert_eq!((found, ended.code), (verdicts(&[(THERE, verdict)]), Some(code)), "{}", ended.stderr);
+        assert_eq!((found, ended.code), (verdicts(&[(image, verdict)]), Some(code)), "{}", ended.stderr);
         assert_eq!(said["images"][0]["expected"], json!({ "digest": runs, "by": "scan" }));
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Asker {
 
 /// What a registry has by a name.
 struct Seen {
-    digest: String,
+    manifest: Manifest,
     lacking: Vec<Platform>,
 }
 
@@ -107,13 +107,13 @@ impl Asker {
         let look = async |steps: &mut Vec<Step>| self.look((reference, credential.as_ref()), steps).await;
         let seen = self.patiently(reference, whose, 2, look).await;
         match seen {
-            Ok(Seen { digest, lacking }) => {
+            Ok(Seen { manifest, lacking }) => {
                 asked.verdict = match expected {
-                    Some(expected) if expected.digest != digest => Verdict::Differs,
+                    Some(expected) if !expected.is_met_by(&manifest) => Verdict::Differs,
                     _ if !lacking.is_empty() => Verdict::LacksPlatform,
                     _ => Verdict::There,
                 };
-                (asked.digest, asked.lacking) = (Some(digest), lacking);
+                (asked.digest, asked.lacking) = (Some(manifest.digest), lacking);
             }
             Err(fault) => {
                 asked.verdict = Verdict::of(&fault);
@@ -154,7 +154,7 @@ impl Asker {
             }
             Content::Image { config: None, .. } => Vec::new(),
         };
-        Ok(Seen { digest: manifest.digest, lacking })
+        Ok(Seen { manifest, lacking })
     }
 
     /// The platforms of these that an index has nothing for, neither where it says so nor where it does not, down to so many

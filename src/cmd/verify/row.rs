@@ -2,7 +2,7 @@
 //! meaning, and one that has nothing to say is `null` or empty.
 
 use super::wanted::By;
-use crate::registry::{Fault, Kind, Platform};
+use crate::registry::{Content, Fault, Kind, Manifest, Platform};
 use serde::Serialize;
 
 /// An image.
@@ -129,6 +129,17 @@ impl Verdict {
         } else {
             Self::Unknown
         }
+    }
+}
+
+// === impl Expected ===
+
+impl Expected {
+    /// Whether this is the manifest. A node may know an image by what an index has for it, and not by the index.
+    pub(super) fn is_met_by(&self, manifest: &Manifest) -> bool {
+        let is_listed =
+            || matches!(&manifest.content, Content::Index(all) if all.iter().any(|(_, digest)| *digest == self.digest));
+        self.digest == manifest.digest || (self.by != By::OldRegistry && is_listed())
     }
 }
 
