@@ -7,6 +7,8 @@ use crate::node::{Kind, Runtime};
 pub enum Trouble {
     /// Its certificate is from nobody whom the runtime trusts, or for somebody else.
     Certificate,
+    /// It and whoever asks it agree on no TLS.
+    Handshake,
     /// It speaks no TLS.
     PlainHttp,
     /// It was asked too often.
@@ -42,6 +44,8 @@ pub struct Site<'a> {
 
 /// What runtimes and registries say, in this order: a message may have words of several in it.
 const SAID: &[(Trouble, &[&str])] = &[
+    // What it says against the handshake, and not what is said against its certificate.
+    (Trouble::Handshake, &["remote error: tls", "fatal alert", "unsupported protocol version"]),
     (Trouble::Certificate, &["x509", "certificate", "tls: "]),
     (Trouble::TooOften, &["429", "too many requests", "toomanyrequests"]),
     (Trouble::PlainHttp, &["server gave http response to https client"]),
@@ -87,6 +91,10 @@ impl Trouble {
             Self::Certificate => format!(
                 "the runtime does not trust {registry}: name the CA of its certificate in {}",
                 site.authorities(registry)
+            ),
+            Self::Handshake => format!(
+                "{registry} and whoever asks it agree on no TLS: see that it speaks 1.2 or 1.3, knows its own name, and whether it wants \
+                 a certificate to be shown (containerd: `client =` in /etc/containerd/certs.d/{registry}/hosts.toml)"
             ),
             Self::PlainHttp => format!(
                 "{registry} speaks HTTP without TLS, and the runtime wants TLS: have it speak TLS, or tell the runtime (containerd: `server = \
@@ -172,37 +180,19 @@ mod tests {
     #[test]
     fn the_file_to_mend_is_named() {
         for (message, runtime, kind, expected) in [
-            (
-                "tls: failed to verify certificate: x509: unknown authority",
-                "containerd",
-                Kind::Kubeadm,
-                "/etc/containerd/certs.d/m.example/hosts.toml",
-            ),
-            (
-                "x509: certificate signed by unknown authority",
-                "cri-o",
-                Kind::Kubeadm,
-                "/etc/containers/certs.d/m.example/ca.crt",
-            ),
+            ("tls: x509: unknown authority", "containerd", Kind::Kubeadm, "containerd/certs.d/m.example/hosts.toml"),
+            ("certificate: unknown authority", "cri-o", Kind::Kubeadm, "/etc/containers/certs.d/m.example/ca.crt"),
+            ("remote error: tls: bad certificate", "cri-o", Kind::Plain, "agree on no TLS"),
+            ("tls: server selected unsupported protocol version 301", "containerd", Kind::K3s, "agree on no TLS"),
             ("x509", "containerd", Kind::Rke2, "/etc/rancher/rke2/registries.yaml"),
-            (
-                "dial tcp: lookup m.example: no such host",
-                "containerd",
-                Kind::Eks,
-                "containerd.service.d/http-proxy.conf",
-            ),
+            ("lookup m.example: no such host", "containerd", Kind::Eks, "containerd.service.d/http-proxy.conf"),
             ("dial tcp 10.0.0.1:443: i/o timeout", "containerd", Kind::K3s, "/etc/systemd/system/k3s.service.env"),
             ("proxyconnect tcp: EOF", "docker", Kind::Plain, "docker.service.d/http-proxy.conf"),
             ("proxyconnect tcp: EOF", "docker", Kind::K3s, "docker.service.d/http-proxy.conf"),
             ("x509", "docker", Kind::K3s, "/etc/docker/certs.d/m.example/ca.crt"),
             ("unexpected status: 401 Unauthorized", "containerd", Kind::Plain, "/etc/repoint/repoint.toml"),
             ("m.example/pause:3.9: not found", "containerd", Kind::Plain, "does not have it"),
-            (
-                "unexpected status code https://m.example/v2/: 429 Too Many Requests",
-                "containerd",
-                Kind::Plain,
-                "a time",
-            ),
+            ("unexpected status code https://m.example/v2/: 429", "containerd", Kind::Plain, "a time"),
             ("unexpected status: 503", "containerd", Kind::Plain, "trouble itself"),
             ("sha256:ab401429: not found", "containerd", Kind::Plain, "does not have it"),
             ("http: server gave HTTP response to HTTPS client", "containerd", Kind::Plain, "hosts.toml"),

@@ -40,12 +40,12 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
-/// A field of CSV. What a spreadsheet would take for a formula is taken for text behind an apostrophe: no image is called
-/// so, but somebody may ask for one.
+/// A field of CSV, on one line: it is looked at in terminals, too, and read by `cut` and `grep`. What a spreadsheet would take for
+/// a formula is taken for text behind an apostrophe: no image is called so, but somebody may ask for one.
 pub fn quoted(field: &str) -> String {
-    let is_formula = field.len() > 1 && field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{field}") } else { field.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let is_formula = field.len() > 1 && field.starts_with(['=', '+', '-', '@']);
+    let text = format!("{}{}", if is_formula { "'" } else { "" }, Plain(field));
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -58,8 +58,11 @@ mod tests {
             ("k8s.gcr.io/pause:3.9", "k8s.gcr.io/pause:3.9"),
             ("a,b", "\"a,b\""),
             ("a\"b", "\"a\"\"b\""),
-            ("a\r\nb", "\"a\r\nb\""),
+            ("a\r\nb", "a\\r\\nb"),
+            ("\u{1b}[2J,\u{202e}", "\"\\u{1b}[2J,\\u{202e}\""),
             ("=cmd()", "'=cmd()"),
+            ("\t=cmd()", "\\t=cmd()"),
+            ("-", "-"),
         ] {
             assert_eq!(quoted(field), expected);
         }

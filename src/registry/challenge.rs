@@ -45,7 +45,9 @@ pub(super) async fn answer(
     let challenges: Vec<Challenge> = challenges.flat_map(read).collect();
     for challenge in &challenges {
         match (challenge, login) {
-            (Challenge::Basic, Some(Login::Basic { user, password })) => return basic(user, password).map(Some),
+            (Challenge::Basic, Some(Login::Basic { user, password })) => {
+                return basic(user, password, &registry.to_string()).map(Some);
+            }
             (Challenge::Bearer { realm, service, scope }, _) => {
                 let scope = scope.clone().unwrap_or_else(|| format!("repository:{repository}:pull"));
                 let door = (realm.as_str(), service.as_deref(), scope.as_str());
@@ -73,7 +75,7 @@ async fn token(
     let mut url = Url::parse(&format!("{realm}{sign}{query}"))
         .ok_or_else(|| Fault::new(Kind::Malformed, &host, "it wants a token from what is no address"))?;
     let authorization = match login {
-        Some(Login::Basic { user, password }) => Some(basic(user, password)?),
+        Some(Login::Basic { user, password }) => Some(basic(user, password, &host)?),
         Some(Login::Identity(_)) => {
             return Err(Fault::new(
                 Kind::Credentials,
@@ -90,23 +92,47 @@ async fn token(
         let detail = "it wants a password to be sent without TLS, for a token";
         return Err(Fault::new(Kind::Credentials, host, detail));
     }
-    let ask = Ask { what: What::Token, method: Method::GET, url, accept: None, authorization, needs_tls, limit: TOKEN };
-    let answer = client.ask(&ask, steps).await?;
-    if let Some(fault) = answer.fault() {
-        return Err(fault);
-    }
-    let malformed = || Fault::new(Kind::Malformed, answer.origin.to_string(), "no token is in its answer");
-    let parsed: Token = serde_json::from_slice(&answer.body).map_err(|_| malformed())?;
-    let mut token = parsed.token.or(parsed.access_token).filter(|token| !token.is_empty()).ok_or_else(malformed)?;
-    let value = header("Bearer", &token);
+    let ask = Ask {
+        what: What::Token,
+        method: Method::GET,
+        url,
+        accept: None,
+        authorization,
+        needs_tls,
+        limit: TOKEN,
+        is_cut: false,
+    };
+    let given = client.ask(&ask, steps).await.and_then(|answer| read_token(&answer));
+    let mut token = given.map_err(|fault| of_tokens(fault, &host))?;
+    let value = header("Bearer", &token, &host);
     token.zeroize();
     value
 }
 
-fn basic(user: &SecretString, password: &SecretString) -> Result<HeaderValue, Fault> {
+fn read_token(answer: &Answer) -> Result<String, Fault> {
+    if let Some(fault) = answer.fault() {
+        return Err(fault);
+    }
+    let parsed: Option<Token> = serde_json::from_slice(&answer.body).ok();
+    let tokens = parsed.into_iter().flat_map(|parsed| [parsed.token, parsed.access_token]).flatten();
+    let token = tokens.into_iter().find(|token| !token.is_empty());
+    token.ok_or_else(|| Fault::new(Kind::Malformed, answer.origin.to_string(), "no token is in its answer"))
+}
+
+/// What fails with who gives the tokens for `registry` says nothing of an image, and both have to be known to mend it.
+fn of_tokens(fault: Fault, registry: &str) -> Fault {
+    let is_missing = fault.kind == Kind::NotFound;
+    let (kind, status) = if is_missing { (Kind::Status, "404 Not Found") } else { (fault.kind, "") };
+    let whose = format!("it gives the tokens for {registry}");
+    let said = [&whose, status, &fault.detail].into_iter().filter(|said| !said.is_empty());
+    let detail = said.collect::<Vec<_>>().join("; ");
+    Fault { kind, detail, ..fault }
+}
+
+fn basic(user: &SecretString, password: &SecretString, host: &str) -> Result<HeaderValue, Fault> {
     let mut plain = format!("{}:{}", user.expose_secret(), password.expose_secret());
     let mut encoded = STANDARD.encode(&plain);
-    let value = header("Basic", &encoded);
+    let value = header("Basic", &encoded, host);
     plain.zeroize();
     encoded.zeroize();
     value
@@ -204,6 +230,7 @@ mod tests {
             ),
             ("Bearer realm=https://a/t , service = \"q\\\"q\"", vec![bearer("https://a/t", Some("q\"q"), None)]),
             ("Negotiate, Basic realm=\"x\", Bearer realm=\"y\"", vec![Challenge::Basic, bearer("y", None, None)]),
+            ("Negotiate YWJj==, Bearer realm=\"a,b\", error=\"x\"", vec![bearer("a,b", None, None)]),
             ("Bearer service=\"x\"", vec![]),
             ("Bearer realm=\"unterminated", vec![bearer("unterminated", None, None)]),
             ("", vec![]),

@@ -12,6 +12,7 @@ use super::trust::Roots;
 use super::url::{Origin, Place, Url};
 use crate::credentials::{Credential, Login};
 use crate::reference::Reference;
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -64,6 +65,8 @@ const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 const MANIFEST: u64 = 4 << 20;
 /// An image's configuration has some kilobytes; those of images with thousands of layers a hundred times as many.
 const CONFIGURATION: u64 = 8 << 20;
+/// What is read of a layer: more shows nothing of the way that it comes.
+const BEGINNING: u64 = 64 << 10;
 /// Connections to one host that are kept.
 const IDLE: usize = 8;
 /// Tokens that are kept. One that has had its time is refused, and another one asked for.
@@ -115,6 +118,13 @@ impl Client {
         ask.accept = Some(manifest::ACCEPT);
         let answer = self.open(ask, image, credential, steps).await?;
         let host = answer.origin.to_string();
+        // It may be signed, and then its digest is not that of its bytes.
+        let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.contains("docker.distribution.manifest.v1") {
+            let detail =
+                "it has the image by the first version of docker's manifests only, which newer runtimes do not take";
+            return Err(Fault::new(Kind::Malformed, host, detail));
+        }
         let of_header = answer.headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
         let digest = match expected.or(of_header) {
             Some(digest) => {
@@ -148,7 +158,7 @@ impl Client {
     /// # Errors
     ///
     /// When it can't be had, or is not what its digest says.
-    pub async fn blob(
+    async fn blob(
         &self,
         image: Reference<'_>,
         blob: &Blob,
@@ -164,6 +174,24 @@ impl Client {
         let host = answer.origin.to_string();
         checked(&host, &answer.body, &blob.digest)?;
         Ok(answer.body)
+    }
+
+    /// The first bytes of a blob of the repository of `image`; of a small one, all.
+    ///
+    /// # Errors
+    ///
+    /// When they can't be had; or when these are all, and are not what the digest says.
+    pub(super) async fn beginning(
+        &self,
+        image: Reference<'_>,
+        blob: &Blob,
+        credential: Option<&Credential>,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Fault> {
+        let mut ask = ask(What::Blob, Method::GET, image, &format!("blobs/{}", blob.digest), BEGINNING)?;
+        ask.is_cut = blob.size > BEGINNING;
+        let answer = self.open(ask, image, credential, steps).await?;
+        if answer.is_whole { checked(&answer.origin.to_string(), &answer.body, &blob.digest) } else { Ok(()) }
     }
 
     /// The platform that an image of one alone is for; `None` where it does not say.
@@ -194,7 +222,7 @@ impl Client {
         let login = credential.map(Credential::login);
         let door = (ask.url.origin.clone(), repository.clone(), login.map(|login| self.whose(login)));
         ask.authorization = match login {
-            Some(Login::Registry(token)) => Some(header("Bearer", token.expose_secret())?),
+            Some(Login::Registry(token)) => Some(header("Bearer", token.expose_secret(), image.registry())?),
             Some(Login::Basic { .. } | Login::Identity(_)) | None => lock(&self.tokens).get(&door).cloned(),
         };
         let mut answer = self.ask(&ask, steps).await?;
@@ -291,12 +319,12 @@ fn ask(what: What, method: Method, image: Reference<'_>, path: &str, limit: u64)
     let host = if registry == HUB.0 { HUB.1 } else { registry };
     let url = Url::parse(&format!("https://{host}/v2/{}/{path}", repository(image)));
     let url = url.ok_or_else(|| Fault::new(Kind::Malformed, registry, "it is not the name of a host"))?;
-    Ok(Ask { what, method, url, accept: None, authorization: None, needs_tls: false, limit })
+    Ok(Ask { what, method, url, accept: None, authorization: None, needs_tls: false, limit, is_cut: false })
 }
 
-/// An `Authorization` that no log shows.
-pub(super) fn header(scheme: &str, secret: &str) -> Result<HeaderValue, Fault> {
-    let unfit = |_| Fault::new(Kind::Credentials, "", "what is to be shown has bytes that no header may have");
+/// An `Authorization` for `host` that no log shows.
+pub(super) fn header(scheme: &str, secret: &str, host: &str) -> Result<HeaderValue, Fault> {
+    let unfit = |_| Fault::new(Kind::Credentials, host, "what is to be shown has bytes that no header may have");
     let mut value = HeaderValue::try_from(format!("{scheme} {secret}")).map_err(unfit)?;
     value.set_sensitive(true);
     Ok(value)

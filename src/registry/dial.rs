@@ -2,6 +2,7 @@
 
 use super::client::Way;
 use super::fault::{Fault, Kind};
+use super::handshake;
 use super::names::Names;
 use super::proxy::{Proxy, place};
 use super::step::Step;
@@ -160,11 +161,11 @@ async fn tls(
     let (config, seen) = trust::config(&way.roots).map_err(|error| fault(Kind::Tls, error.to_string()))?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| fault(Kind::Tls, "no certificate can be for such a name".to_owned()))?;
-    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    match tokio::time::timeout(way.limits.connect, handshake).await {
+    let agreed = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    match tokio::time::timeout(way.limits.connect, agreed).await {
         Ok(Ok(stream)) => Ok((Box::new(stream), seen.all())),
-        Ok(Err(error)) if trust::is_plain(&error) => Err(NoLink::Plain),
-        Ok(Err(error)) => Err(NoLink::Fault(seen.fault(shown, &error))),
+        Ok(Err(error)) if handshake::is_plain(&error) => Err(NoLink::Plain),
+        Ok(Err(error)) => Err(NoLink::Fault(handshake::fault(shown, &error, &seen))),
         Err(_) => Err(NoLink::Fault(fault(Kind::Timeout, "it does not answer to TLS".to_owned()))),
     }
 }
@@ -233,6 +234,9 @@ pub(super) fn broken(host: &str, error: &hyper::Error) -> Fault {
     let cause = crate::error::cause::<io::Error>(error);
     if error.is_parse() || error.is_parse_too_large() {
         return Fault::new(Kind::Malformed, host, "what answers speaks no HTTP");
+    }
+    if let Some(words) = cause.and_then(handshake::ended) {
+        return Fault::new(Kind::Tls, host, words);
     }
     let kind = cause.map_or(Kind::Closed, kind);
     Fault::new(kind, host, cause.map(ToString::to_string).unwrap_or_default())

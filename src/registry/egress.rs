@@ -9,22 +9,25 @@ use crate::reference::Reference;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What was met on the way to one manifest and one blob.
+/// What was met on the way to one manifest and the beginning of one blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     /// The image.
     pub image: String,
     /// Every request, in order; where something failed, the last one is where.
     pub steps: Vec<Step>,
-    /// Why they did not come; `None` where both did, whole and as their digests say.
+    /// Why they did not come; `None` where both did.
     pub fault: Option<Fault>,
 }
 
+/// Indexes that are followed, one in the other.
+const NESTED: usize = 3;
 /// Whatever hangs, whoever asked has an answer.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Follows the registry of `image` to one manifest (of an index, too, the one for `platform`, or else the first) and one blob of
-/// it: its configuration, which is small and comes from where the layers do. Nothing is tried twice.
+/// it: the first bytes of its smallest layer, since layers are what registries have others give out; or its configuration, where it
+/// has no layers. Nothing is tried twice.
 pub async fn egress(
     client: &Client,
     image: Reference<'_>,
@@ -51,11 +54,14 @@ async fn follow(
     steps: &mut Vec<Step>,
 ) -> Result<(), Fault> {
     let mut found = client.manifest(image, None, credential, steps).await?;
-    if let Some(digest) = found.child(platform) {
+    for _ in 0..NESTED {
+        let Some(digest) = found.child(platform) else { break };
         found = client.manifest(image, Some(&digest), credential, steps).await?;
     }
-    match found.config() {
-        Some(blob) => client.blob(image, blob, credential, steps).await.map(drop),
-        None => Err(Fault::new(Kind::Malformed, image.registry(), "the manifest names no configuration")),
+    match found.blob() {
+        Some(blob) => client.beginning(image, blob, credential, steps).await,
+        None => {
+            Err(Fault::new(Kind::Malformed, image.registry(), "the manifest names neither layers nor a configuration"))
+        }
     }
 }

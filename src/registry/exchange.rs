@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::dial::{AGENT, Link, NoLink, broken, dial, millis};
 use super::fault::{Fault, Kind};
+use super::handshake;
 use super::step::{Step, What};
 use super::url::{Origin, Url};
 use bytes::Bytes;
@@ -25,6 +26,8 @@ pub(super) struct Ask {
     pub(super) needs_tls: bool,
     /// How many bytes its answer may have.
     pub(super) limit: u64,
+    /// Whether more are left unread, and no fault.
+    pub(super) is_cut: bool,
 }
 
 /// An answer to the end of all redirects.
@@ -32,9 +35,13 @@ pub(super) struct Ask {
 pub(super) struct Answer {
     /// Who gave it.
     pub(super) origin: Origin,
+    /// The proxy that it was asked through without TLS, and that may have answered itself.
+    pub(super) relay: Option<String>,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Whether that is all of it.
+    pub(super) is_whole: bool,
 }
 
 /// As many as Go's client follows.
@@ -89,10 +96,7 @@ impl Client {
         steps.push(step);
         asked.map_err(|error| match error {
             NoLink::Fault(fault) => fault,
-            NoLink::Plain => {
-                let detail = "what answers speaks no TLS: it may be a registry with plain HTTP, or not a registry";
-                Fault::new(Kind::Tls, url.origin.to_string(), detail)
-            }
+            NoLink::Plain => Fault::new(Kind::Tls, url.origin.to_string(), handshake::PLAIN),
         })
     }
 
@@ -119,8 +123,9 @@ impl Client {
                 };
                 step.reused = is_used;
                 step.status = Some(answer.status().as_u16());
-                let (answer, is_whole) = receive(ask, url, answer, step).await?;
-                if is_whole {
+                let relay = link.relay.as_ref().map(ToString::to_string);
+                let answer = Answer { relay, ..receive(ask, url, answer, step).await? };
+                if answer.is_whole {
                     self.keep(&url.origin, link);
                 }
                 return Ok(answer);
@@ -155,8 +160,8 @@ fn request(ask: &Ask, url: &Url, link: &Link, first: &Origin) -> Result<Request<
     request.body(Empty::new()).map_err(odd)
 }
 
-/// Reads an answer to its end, or to where it is too much; and whether it was read to its end.
-async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut Step) -> Result<(Answer, bool), Fault> {
+/// Reads an answer to its end, or to where it is too much.
+async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut Step) -> Result<Answer, Fault> {
     let shown = url.origin.to_string();
     let (head, mut body) = answer.into_parts();
     let is_good = head.status.is_success();
@@ -172,7 +177,7 @@ async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut St
         let Ok(data) = frame.into_data() else { continue };
         step.bytes = step.bytes.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         if step.bytes > limit {
-            if is_good {
+            if is_good && !ask.is_cut {
                 return Err(Fault::new(Kind::TooLarge, shown, format!("more than {limit} bytes")));
             }
             is_whole = false;
@@ -180,8 +185,8 @@ async fn receive(ask: &Ask, url: &Url, answer: Response<Incoming>, step: &mut St
         }
         bytes.extend_from_slice(&data);
     }
-    let body = bytes.into();
-    Ok((Answer { origin: url.origin.clone(), status: head.status, headers: head.headers, body }, is_whole))
+    let (origin, body) = (url.origin.clone(), bytes.into());
+    Ok(Answer { origin, relay: None, status: head.status, headers: head.headers, body, is_whole })
 }
 
 // === impl Answer ===
@@ -197,6 +202,7 @@ impl Answer {
             // A registry has it in JSON. A web server that is none has it in HTML, and says nothing of the image.
             404 if self.is_page() => Kind::WebPage,
             404 => Kind::NotFound,
+            407 if self.relay.is_some() => Kind::Proxy,
             429 => Kind::TooManyRequests,
             511 => Kind::WebPage,
             500..600 => Kind::ServerError,
@@ -204,7 +210,16 @@ impl Answer {
         };
         let mut fault = Fault::new(kind, self.origin.to_string(), self.words());
         fault.retry_after = self.retry_after();
-        Some(fault)
+        match (&self.relay, kind) {
+            (Some(proxy), Kind::Proxy) => {
+                let detail = format!("it is the proxy on the way to {}; {}", fault.host, fault.detail);
+                Some(Fault { host: proxy.clone(), detail, ..fault })
+            }
+            (Some(proxy), Kind::ServerError) => {
+                Some(Fault { detail: format!("{}; it was asked through the proxy {proxy}", fault.detail), ..fault })
+            }
+            _ => Some(fault),
+        }
     }
 
     /// Whether this is for people with browsers.

@@ -1,6 +1,7 @@
 //! Why a host was asked in vain: the usual reasons, told apart, in words for somebody who has to mend it.
 
 use super::certificate::Certificate;
+use super::handshake::PLAIN;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
@@ -83,9 +84,14 @@ impl Fault {
         Self { kind, host: host.into(), detail: detail.into(), certificate: None, retry_after: None }
     }
 
+    /// Whether what answered speaks no TLS at all, but perhaps plain HTTP.
+    pub fn speaks_no_tls(&self) -> bool {
+        self.kind == Kind::Tls && self.detail == PLAIN
+    }
+
     /// Whether the same question may have another answer in a moment.
     pub fn is_passing(&self) -> bool {
-        matches!(self.kind, Kind::TooManyRequests | Kind::ServerError | Kind::Closed | Kind::Timeout)
+        matches!(self.kind, Kind::TooManyRequests | Kind::ServerError | Kind::Closed | Kind::Truncated | Kind::Timeout)
     }
 }
 

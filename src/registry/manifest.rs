@@ -17,9 +17,14 @@ pub struct Manifest {
 /// What is in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// One image; the blob with its configuration.
-    Image(Option<Blob>),
-    /// Manifests by platform; unset where none is said.
+    /// One image: the blob with its configuration, and the smallest one of a layer that registries have.
+    Image {
+        /// The configuration; unset where the manifest names none of an image, as that of an artifact.
+        config: Option<Blob>,
+        /// The layer.
+        layer: Option<Blob>,
+    },
+    /// Manifests by platform; unset where none is said. What is said to be for none, as attestations, is left out.
     Index(Vec<(Option<Platform>, String)>),
 }
 
@@ -51,12 +56,15 @@ pub struct NotAPlatform(String);
 #[serde(rename_all = "camelCase")]
 struct Document {
     config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     schema_version: Option<u64>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Descriptor {
+    media_type: Option<String>,
     digest: String,
     #[serde(default)]
     size: u64,
@@ -88,11 +96,16 @@ impl Manifest {
         let document: Document =
             serde_json::from_slice(bytes).map_err(|_| malformed("the manifest is not one in JSON"))?;
         let content = match document {
-            Document { manifests: Some(all), .. } => Content::Index(
-                all.into_iter().map(|entry| (entry.platform.and_then(Said::platform), entry.digest)).collect(),
-            ),
-            Document { schema_version: Some(2), config, .. } => {
-                Content::Image(config.map(|config| Blob { digest: config.digest, size: config.size }))
+            Document { manifests: Some(all), .. } => {
+                let of_some = all.into_iter().filter(|entry| !entry.platform.as_ref().is_some_and(Said::is_none));
+                Content::Index(of_some.map(|entry| (entry.platform.and_then(Said::platform), entry.digest)).collect())
+            }
+            Document { schema_version: Some(2), config, layers, .. } => {
+                let layers = layers.into_iter().flatten().filter(|layer| layer.size > 0 && !layer.is_elsewhere());
+                Content::Image {
+                    config: config.filter(Descriptor::is_of_image).map(Blob::from),
+                    layer: layers.min_by_key(|layer| layer.size).map(Blob::from),
+                }
             }
             _ => return Err(malformed("the manifest has neither the form of OCI nor version 2 of docker's")),
         };
@@ -107,30 +120,71 @@ impl Manifest {
         same.or_else(|| said().find(|(said, _)| platform.is_served_by(said))).map(|(_, digest)| digest)
     }
 
+    /// Of an index: what it does not say a platform of. An image says it itself, and a further index of its own.
+    pub fn unsaid(&self) -> impl Iterator<Item = &str> {
+        let all = match &self.content {
+            Content::Index(all) => all.as_slice(),
+            Content::Image { .. } => &[],
+        };
+        all.iter().filter(|(said, _)| said.is_none()).map(|(_, digest)| digest.as_str())
+    }
+
     /// Of an index: the manifest for this platform, or else the first one.
     pub(super) fn child(&self, platform: &Platform) -> Option<String> {
         let Content::Index(all) = &self.content else { return None };
         self.listed(platform).or_else(|| all.first().map(|(_, digest)| digest.as_str())).map(str::to_owned)
     }
 
-    /// Of an image: its configuration.
-    pub(super) fn config(&self) -> Option<&Blob> {
+    /// Of an image: a layer, or else its configuration.
+    pub(super) fn blob(&self) -> Option<&Blob> {
         match &self.content {
-            Content::Image(config) => config.as_ref(),
+            Content::Image { config, layer } => layer.as_ref().or(config.as_ref()),
             Content::Index(_) => None,
         }
+    }
+}
+
+// === impl Descriptor ===
+
+impl Descriptor {
+    /// Whether it is the configuration of an image: Docker's first ones did not say.
+    fn is_of_image(&self) -> bool {
+        let kinds = [
+            "application/vnd.oci.image.config.",
+            "application/vnd.docker.container.image.",
+            "application/octet-stream",
+        ];
+        self.media_type
+            .as_deref()
+            .is_none_or(|kind| kind.is_empty() || kinds.iter().any(|known| kind.starts_with(known)))
+    }
+
+    /// Whether it is a layer that nobody but its maker may give out, as those of Windows.
+    fn is_elsewhere(&self) -> bool {
+        let kind = self.media_type.as_deref().unwrap_or_default();
+        ["foreign", "nondistributable"].iter().any(|word| kind.contains(word))
+    }
+}
+
+impl From<Descriptor> for Blob {
+    fn from(Descriptor { digest, size, .. }: Descriptor) -> Self {
+        Self { digest, size }
     }
 }
 
 // === impl Said ===
 
 impl Said {
-    /// `None` where it says none, as the attestations in an index, which are `unknown`.
+    /// Whether it says that there is none, as of the attestations in an index.
+    fn is_none(&self) -> bool {
+        self.os == "unknown" || self.architecture == "unknown"
+    }
+
+    /// `None` where it says none.
     fn platform(self) -> Option<Platform> {
-        let is_said = |word: &String| !word.is_empty() && word != "unknown";
+        let is_said = !self.is_none() && !self.os.is_empty() && !self.architecture.is_empty();
         let variant = self.variant.filter(|variant| !variant.is_empty());
-        (is_said(&self.os) && is_said(&self.architecture))
-            .then(|| Platform::new(&self.os, &self.architecture, variant.as_deref()))
+        is_said.then(|| Platform::new(&self.os, &self.architecture, variant.as_deref()))
     }
 }
 

@@ -22,6 +22,7 @@ mod dial;
 mod egress;
 mod exchange;
 mod fault;
+mod handshake;
 mod manifest;
 mod names;
 mod proxy;

@@ -154,6 +154,7 @@ impl Exempt {
             return Some(Self::Address(address, None));
         }
         let (host, port) = match entry.rsplit_once(':') {
+            Some((host, "")) => (host, None),
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (entry.as_str(), None),
         };
@@ -241,7 +242,7 @@ mod tests {
 
     #[test]
     fn hosts_are_exempt_as_they_are_for_go() {
-        let exempt = " Corp.example, .only-below.example,*.star.example,10.0.0.0/8, 192.0.2.7,ported.example:8443,fd00::/8,[2001:db8::1]:5000,";
+        let exempt = " Corp.example, .only-below.example,*.star.example,10.0.0.0/8, 192.0.2.7,ported.example:8443,portless.example:,fd00::/8,[2001:db8::1]:5000,";
         let proxies = Proxies::new(Some("proxy.example:3128"), None, Some(exempt));
         for (host, port, direct) in [
             ("corp.example", 443, true),
@@ -257,6 +258,7 @@ mod tests {
             ("192.0.2.7", 5000, true),
             ("ported.example", 8443, true),
             ("ported.example", 443, false),
+            ("portless.example", 443, true),
             ("fd12::1", 443, true),
             ("fe80::1", 443, false),
             ("2001:db8::1", 5000, true),

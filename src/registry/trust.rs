@@ -1,14 +1,13 @@
 //! Whom a TLS connection is made with, and what was seen of those who were refused.
 
 use super::certificate::Certificate;
-use super::fault::{Fault, Kind};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
@@ -41,7 +40,7 @@ pub enum NoRoots {
 struct Recorder {
     inner: Option<Arc<WebPkiServerVerifier>>,
     hashes: Arc<HashSet<[u8; 32]>>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
     seen: Seen,
 }
 
@@ -117,44 +116,6 @@ impl Seen {
     pub(super) fn all(&self) -> Vec<Certificate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    /// Why no connection came to be, in the words of those who have to mend it.
-    pub(super) fn fault(&self, host: &str, error: &std::io::Error) -> Fault {
-        let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-        #[expect(clippy::wildcard_enum_match_arm, reason = "what has no words of its own is told in rustls's")]
-        let (kind, detail) = match rustls {
-            Some(Error::InvalidCertificate(error)) => match error {
-                CertificateError::UnknownIssuer => (Kind::UnknownAuthority, String::new()),
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => (Kind::Expired, now()),
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                    (Kind::NotYetValid, now())
-                }
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    let names = self.all().first().map(|first| first.names.join(", ")).unwrap_or_default();
-                    (Kind::WrongName, format!("it is for {}", if names.is_empty() { "no host" } else { &names }))
-                }
-                other => (Kind::Tls, format!("x509: {other}")),
-            },
-            Some(Error::InvalidMessage(_)) => (Kind::Tls, "what answers speaks no TLS".to_owned()),
-            Some(other) => (Kind::Tls, other.to_string()),
-            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                (Kind::Tls, "it hung up during the handshake".to_owned())
-            }
-            None => (super::dial::kind(error), String::new()),
-        };
-        let certificate = matches!(rustls, Some(Error::InvalidCertificate(_))).then(|| self.all().into_iter().next());
-        Fault { certificate: certificate.flatten().map(Box::new), ..Fault::new(kind, host, detail) }
-    }
-}
-
-/// Whether what answered speaks no TLS at all.
-pub(super) fn is_plain(error: &std::io::Error) -> bool {
-    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    matches!(rustls, Some(Error::InvalidMessage(_)))
-}
-
-fn now() -> String {
-    format!("the clock here says {}", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"))
 }
 
 /// What a connection is made by, and where the certificates are that it shows.
@@ -169,8 +130,12 @@ pub(super) fn config(roots: &Roots) -> Result<(ClientConfig, Seen), Error> {
         Some(builder.build().map_err(|error| Error::General(error.to_string()))?)
     };
     let seen = Seen::default();
-    let recorder =
-        Recorder { inner, hashes: Arc::clone(&roots.hashes), provider: Arc::clone(&provider), seen: seen.clone() };
+    let recorder = Recorder {
+        inner,
+        hashes: Arc::clone(&roots.hashes),
+        algorithms: provider.signature_verification_algorithms,
+        seen: seen.clone(),
+    };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -236,8 +201,7 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        tokio_rustls::rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -246,11 +210,10 @@ impl ServerCertVerifier for Recorder {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        tokio_rustls::rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -124,14 +124,21 @@ fn names_and_texts_do_nothing_to_a_terminal() {
             let is_bad = |text: &str| {
                 text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r')) || text.contains('\u{202e}')
             };
-            if format != "csv" {
-                assert!(!is_bad(&ended.stdout), "{:?}", ended.stdout);
-            }
+            assert!(!is_bad(&ended.stdout), "{:?}", ended.stdout);
             assert!(!is_bad(&ended.stderr), "{:?}", ended.stderr);
         }
+        // Programs have it as it is, in JSON's own escapes.
+        let ended = scan(&[words, &["--format", "json"]].concat(), stdin);
+        assert!(ended.stdout.chars().all(|c| c >= ' ' || c == '\n'), "{:?}", ended.stdout);
+        let told: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let finding = &told["findings"][0];
+        let said = if words == ["-"] { &finding["owner"]["kind"] } else { &finding["file"] };
+        let written = if words == ["-"] { "\u{1b}[2J".to_owned() } else { format!("{path}/{name}") };
+        assert_eq!(*said, written.as_str());
     }
     let csv = scan(&["-", "--format", "csv"], object);
     assert!(csv.stdout.contains(",'=cmd(),"), "{}", csv.stdout);
+    assert_eq!((csv.stdout.lines().count(), csv.stdout.matches("\r\n").count()), (2, 2), "{}", csv.stdout);
     let patch = scan(&[&path, "--diff"], "");
     assert_eq!(patch.stdout.lines().filter(|line| line.starts_with("+++")).count(), 1, "{:?}", patch.stdout);
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::repoint::{Output, run_with};
+use super::store::AMD64;
+use crate::support::repoint::{Output, run, run_with};
 
 /// A directory with a configuration.
 pub struct Bench {
@@ -23,7 +24,12 @@ impl Bench {
         Self::with_targets(old, &format!("{target:?}"), "")
     }
 
-    /// The same, with these as the text of its targets, and more after it.
+    /// A rule that looks at `target` alone, for one platform.
+    pub fn looking_at(target: &str) -> Self {
+        Self::new("old.example", target).words(&["--skip-old", "--platform", AMD64])
+    }
+
+    /// The first one, with these as the text of its targets, and more after it.
     pub fn with_targets(old: &str, targets: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let rule = format!("[[rules]]\nname = \"mirror\"\nmatch = [{old:?}]\ntargets = [{targets}]\n{more}");
@@ -63,8 +69,12 @@ impl Bench {
     /// The same, as a list of image and verdict, with all that was said.
     pub async fn verdicts(&self, images: &[&str]) -> (Vec<(String, String)>, Value, Output) {
         let report: Vec<Value> = images.iter().map(|image| json!({ "image": image })).collect();
-        let report = json!({ "images": report }).to_string();
-        let output = self.run(&["-", "--format", "json"], &report).await;
+        self.verdicts_of(&json!({ "images": report }).to_string()).await
+    }
+
+    /// The same about what is in a report or a scan.
+    pub async fn verdicts_of(&self, document: &str) -> (Vec<(String, String)>, Value, Output) {
+        let output = self.run(&["-", "--format", "json"], document).await;
         let said: Value = serde_json::from_str(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}{}", output.stdout, output.stderr));
         let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
@@ -73,10 +83,20 @@ impl Bench {
         (verdicts, said, output)
     }
 
+    /// What `scan` prints for programs of these files, or of standard input, by the same rules.
+    pub fn scan(&self, words: &[&str], stdin: &str) -> String {
+        let ended = run(&[&["scan", "--config", &self.config(), "--format", "json"], words].concat(), stdin);
+        assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+        ended.stdout
+    }
+
+    fn config(&self) -> String {
+        self.directory.path().join("repoint.toml").display().to_string()
+    }
+
     /// With a thread of its own, so that servers of this process can answer it.
     pub async fn run(&self, words: &[&str], stdin: &str) -> Output {
-        let config = self.directory.path().join("repoint.toml");
-        let mut all = vec!["verify".to_owned(), "--config".to_owned(), config.display().to_string()];
+        let mut all = vec!["verify".to_owned(), "--config".to_owned(), self.config()];
         all.extend(words.iter().map(|word| (*word).to_owned()));
         all.extend(self.words.iter().cloned());
         let (environment, stdin) = (self.environment.clone(), stdin.to_owned());
@@ -88,6 +108,15 @@ impl Bench {
         };
         tokio::task::spawn_blocking(run).await.unwrap()
     }
+}
+
+/// An image that [`Bench::looking_at`] has a rule for.
+pub const IMAGE: &str = "old.example/a:1";
+
+/// Kind and reason, of what could not be asked for.
+pub fn fault(said: &Value) -> (&str, &str) {
+    let target = &said["images"][0]["targets"][0];
+    (target["fault"].as_str().unwrap_or_default(), target["reason"].as_str().unwrap_or_default())
 }
 
 /// What a list of verdicts has to be.

@@ -76,11 +76,61 @@ async fn of_an_index_it_follows_the_image_for_the_platform() {
     let own = store.image("pause", "amd", AMD64);
     let entry = |digest: &str, architecture: &str| serde_json::json!({ "digest": digest, "size": 1, "platform": { "os": "linux", "architecture": architecture } });
     let index = serde_json::json!({ "schemaVersion": 2, "manifests": [entry(&other, "arm64"), entry(&own, "amd64")] });
+    let nested = store.manifest("pause", "nested", index.to_string().into_bytes());
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [{ "digest": nested, "size": 1 }] });
     store.manifest("pause", "3.9", index.to_string().into_bytes());
     let server = Server::plain(move |asked| store.answer(asked)).await;
     let trace = follow(&server.host(), None, Proxies::default()).await;
     assert_eq!(trace.fault, None);
-    assert!(trace.steps[1].url.ends_with(&own), "{}", trace.steps[1].url);
+    assert!(trace.steps[2].url.ends_with(&own), "{}", trace.steps[2].url);
+}
+
+/// A manifest with layers of these sizes, and one that only its maker gives out.
+fn layered(sizes: &[u64]) -> (Store, Vec<String>) {
+    let digests: Vec<String> = sizes.iter().map(|size| digest(size.to_string().as_bytes())).collect();
+    let layer = |(digest, size): (&String, &u64)| serde_json::json!({ "digest": digest, "size": size });
+    let mut layers: Vec<_> = digests.iter().zip(sizes).map(layer).collect();
+    let kind = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    layers.push(serde_json::json!({ "mediaType": kind, "digest": digest(b"foreign"), "size": 1 }));
+    let config = serde_json::json!({ "digest": digest(b"config"), "size": 1 });
+    let manifest = serde_json::json!({ "schemaVersion": 2, "config": config, "layers": layers });
+    let mut store = Store::default();
+    store.manifest("pause", "3.9", manifest.to_string().into_bytes());
+    (store, digests)
+}
+
+#[tokio::test]
+async fn of_a_large_layer_the_beginning_is_enough_and_of_all_the_smallest() {
+    let (store, digests) = layered(&[9 << 30, 5 << 20, 0, 6 << 20]);
+    let server = Server::plain(move |asked| match Store::is_blob(asked) {
+        true => Answer::new(200, "").endless(),
+        false => store.answer(asked),
+    })
+    .await;
+    let trace = follow(&server.host(), None, Proxies::default()).await;
+    assert_eq!(trace.fault, None);
+    let [_, blob] = trace.steps.as_slice() else { panic!("{:?}", trace.steps) };
+    assert!(blob.url.ends_with(&digests[1]), "{}", blob.url);
+    assert!((1..1 << 20).contains(&blob.bytes), "{}", blob.bytes);
+}
+
+#[tokio::test]
+async fn a_small_layer_is_no_longer_than_it_says_and_is_what_its_digest_says() {
+    for (answer, expected) in [
+        (Answer::new(200, "5"), None),
+        (Answer::new(200, "6"), Some(Kind::WrongDigest)),
+        (Answer::new(200, "").endless(), Some(Kind::TooLarge)),
+        (Answer::page(200, "Blocked"), Some(Kind::WebPage)),
+        (Answer::new(403, ""), Some(Kind::Forbidden)),
+    ] {
+        let (store, _) = layered(&[5]);
+        let server = Server::plain(move |asked| match Store::is_blob(asked) {
+            true => answer.clone(),
+            false => store.answer(asked),
+        })
+        .await;
+        assert_eq!(kind(&server.host()).await, expected);
+    }
 }
 
 #[tokio::test]

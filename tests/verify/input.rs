@@ -55,7 +55,11 @@ async fn a_scan_is_read_with_the_digests_it_knows() {
     for text in [findings(&digest).to_string(), format!("{:#}\n", findings(&digest))] {
         let ended = bench.run(&["-"], &text).await;
         assert_eq!((found(&ended.stdout), ended.code), (verdicts(&[(IMAGE, "there")]), Some(0)), "{}", ended.stderr);
-        assert!(ended.stderr.contains("1 finding passed over that have a part of a name only"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("1 finding passed over, where only a part of a name is written"),
+            "{}",
+            ended.stderr
+        );
     }
     let file = bench.file("scan.json", format!("{:#}", findings("sha256:0000")));
     let ended = bench.run(&[file.to_str().unwrap()], "").await;

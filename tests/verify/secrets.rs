@@ -1,13 +1,12 @@
 //! A password goes to the registry that it is for, and to whom that names, by TLS if that is how the registry is asked.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
-use super::bench::{Bench, verdicts};
+use super::bench::{Bench, IMAGE, fault, verdicts};
 use super::server::{Answer, Authority, Server};
 use super::store::{AMD64, Store};
 
-const IMAGE: &str = "old.example/a:1";
 /// "puller:open-sesame".
 const PASSWORD: &str = "cHVsbGVyOm9wZW4tc2VzYW1l";
 
@@ -27,11 +26,6 @@ fn bench(target: &str, authority: Option<&Authority>) -> (Bench, TempDir) {
         }
         None => (bench, directory),
     }
-}
-
-fn fault(said: &Value) -> (&str, &str) {
-    let target = &said["images"][0]["targets"][0];
-    (target["fault"].as_str().unwrap_or_default(), target["reason"].as_str().unwrap_or_default())
 }
 
 fn is_told(server: &Server) -> bool {
@@ -115,4 +109,34 @@ async fn one_without_tls_is_told_its_password_as_it_is_asked() {
     let (found, said, _) = bench.verdicts(&[IMAGE]).await;
     assert_eq!(found, verdicts(&[(IMAGE, "there")]), "{said}");
     assert!(proxy.paths().iter().all(|path| path.starts_with("http://registry.example/v2/a/")), "{:?}", proxy.paths());
+}
+
+#[tokio::test]
+async fn who_is_limited_without_a_password_is_asked_with_it() {
+    let mut store = Store::default();
+    store.image("new/a", "1", AMD64);
+    let tokens = Server::plain(|asked| {
+        let token = if asked.header("authorization").is_some() { "known" } else { "anybody" };
+        Answer::new(200, json!({ "token": token }).to_string())
+    })
+    .await;
+    let realm = tokens.url();
+    let registry = Server::plain(move |asked| match asked.header("authorization") {
+        Some("Bearer known") => store.answer(asked),
+        Some(_) => Answer::new(429, "").with("retry-after", "3600"),
+        None => wants_token_of(&realm),
+    })
+    .await;
+    let host = registry.host();
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.json");
+    std::fs::write(&config, json!({ "auths": { &host: { "auth": PASSWORD } } }).to_string()).unwrap();
+    let source = format!("[credentials.file]\ndocker_config = {config:?}\n");
+    let targets = format!("{{ location = \"{host}/new\", credentials = \"file\" }}");
+    // The old name is asked for first, with nobody's.
+    let bench = Bench::with_targets(&format!("{host}/old"), &targets, &source).words(&["--platform", AMD64]);
+    let image = format!("{host}/old/a:1");
+    let (found, said, _) = bench.verdicts(&[&image]).await;
+    assert_eq!(found, verdicts(&[(&image, "there")]), "{said}");
+    assert_eq!(said["images"][0]["old"]["state"], "unknown");
 }

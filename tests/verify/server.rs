@@ -10,9 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirec
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// It ends with the test.
 pub struct Server {
@@ -89,6 +90,21 @@ impl Server {
         Self::start(Some(identity), Arc::new(names), |_| Answer::new(403, "")).await
     }
 
+    /// One that answers to the first bytes with these, whatever they are, and waits for the other side to hang up.
+    pub async fn saying(bytes: &'static [u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _hung_up = stream.read(&mut [0; 4096]).await;
+                let _hung_up = stream.write_all(bytes).await;
+                drain(stream).await;
+            }
+        });
+        Self { address, seen: Arc::default(), _tasks: tasks }
+    }
+
     async fn start(
         identity: Option<Identity>,
         names: Arc<BTreeMap<String, SocketAddr>>,
@@ -108,10 +124,10 @@ impl Server {
                 connections.spawn(async move {
                     match acceptor {
                         None => serve(stream, &*script, &seen, &names).await,
-                        // Who does not trust it hangs up.
-                        Some(acceptor) => match acceptor.accept(stream).await {
+                        Some(acceptor) => match acceptor.accept(stream).into_fallible().await {
                             Ok(stream) => serve(stream, &*script, &seen, &names).await,
-                            Err(_) => None,
+                            // Who is not trusted is told, and hangs up, as who does not trust it does.
+                            Err((_, stream)) => drain(stream).await,
                         },
                     }
                 });
@@ -136,6 +152,12 @@ impl Server {
     pub fn paths(&self) -> Vec<String> {
         self.seen().into_iter().map(|asked| asked.path).collect()
     }
+}
+
+/// Takes what comes, to its end.
+async fn drain(mut stream: TcpStream) -> Option<()> {
+    while stream.read(&mut [0; 4096]).await.ok()? > 0 {}
+    None
 }
 
 /// `None` at the end of the connection.
@@ -295,6 +317,17 @@ impl Identity {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         Self(config.with_single_cert(chain, key).unwrap())
+    }
+
+    /// The same, which wants a certificate of its clients.
+    pub fn wanting(self, authority: &Authority) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der.clone()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_client_cert_verifier(verifier.build().unwrap());
+        Self(config.with_cert_resolver(Arc::clone(&self.0.cert_resolver)))
     }
 
     /// One that signed itself, as `openssl req -x509` makes them, until that year; and its PEM.

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::bench::{Bench, verdicts};
+use super::bench::{Bench, IMAGE, fault, verdicts};
 use super::server::{Answer, Authority, Identity, Server};
 use super::store::{AMD64, Store};
-
-const IMAGE: &str = "old.example/a:1";
 
 fn registry() -> Store {
     let mut store = Store::default();
@@ -17,21 +15,11 @@ fn registry() -> Store {
     store
 }
 
-/// A rule that looks at `target`, for one platform.
-fn bench(target: &str) -> Bench {
-    Bench::new("old.example", target).words(&["--skip-old", "--platform", AMD64])
-}
-
-fn fault(said: &Value) -> (&str, &str) {
-    let target = &said["images"][0]["targets"][0];
-    (target["fault"].as_str().unwrap_or_default(), target["reason"].as_str().unwrap_or_default())
-}
-
 #[tokio::test]
 async fn whoever_is_not_trusted_is_named_and_can_be_trusted() {
     let (store, authority) = (registry(), Authority::new("Inspecting Proxy CA"));
     let server = Server::tls(authority.signs("127.0.0.1"), move |asked| store.answer(asked)).await;
-    let bench = bench(&server.host());
+    let bench = Bench::looking_at(&server.host());
 
     let (found, said, ended) = bench.verdicts(&[IMAGE]).await;
     assert_eq!((found, ended.code), (verdicts(&[(IMAGE, "unknown")]), Some(1)), "{}", ended.stderr);
@@ -62,13 +50,13 @@ async fn who_limits_is_asked_again_when_it_says_so_and_left_alone_when_it_says_s
         _ => store.answer(asked),
     })
     .await;
-    let (found, _, ended) = bench(&server.host()).verdicts(&[IMAGE]).await;
+    let (found, _, ended) = Bench::looking_at(&server.host()).verdicts(&[IMAGE]).await;
     assert_eq!((found, ended.code), (verdicts(&[(IMAGE, "there")]), Some(0)));
 
     let server = Server::plain(|_| Answer::new(429, "").with("retry-after", "3600")).await;
     let images: Vec<String> = (0..40).map(|number| format!("old.example/a:{number}")).collect();
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
-    let (found, said, ended) = bench(&server.host()).verdicts(&images).await;
+    let (found, said, ended) = Bench::looking_at(&server.host()).verdicts(&images).await;
     assert!(found.iter().all(|(_, verdict)| verdict == "unknown"), "{found:?}");
     assert_eq!(ended.code, Some(1));
     assert_eq!(fault(&said).0, "too_many_requests");
@@ -80,7 +68,7 @@ async fn who_limits_is_asked_again_when_it_says_so_and_left_alone_when_it_says_s
 async fn a_page_for_people_says_nothing_of_an_image() {
     for status in [200, 404] {
         let server = Server::plain(move |_| Answer::page(status, "Please log in to the guest network")).await;
-        let (found, said, ended) = bench(&server.host()).verdicts(&[IMAGE]).await;
+        let (found, said, ended) = Bench::looking_at(&server.host()).verdicts(&[IMAGE]).await;
         assert_eq!((found, ended.code), (verdicts(&[(IMAGE, "unknown")]), Some(1)));
         let (kind, reason) = fault(&said);
         assert_eq!(kind, "web_page");
@@ -110,7 +98,7 @@ async fn redirects_are_followed_without_what_was_for_the_first() {
     })
     .await;
     // A realm is an address.
-    let (found, said, _) = bench(&near.host()).verdicts(&[IMAGE]).await;
+    let (found, said, _) = Bench::looking_at(&near.host()).verdicts(&[IMAGE]).await;
     assert_eq!(found, verdicts(&[(IMAGE, "unknown")]));
     assert!(fault(&said).1.contains("it wants a token from what is no address"), "{said}");
     drop(near);
@@ -125,7 +113,7 @@ async fn redirects_are_followed_without_what_was_for_the_first() {
         if Store::is_blob(asked) { Answer::found(&format!("{to}/twice{}", asked.path)) } else { store.answer(asked) }
     })
     .await;
-    let (found, said, _) = bench(&near.host()).verdicts(&[IMAGE]).await;
+    let (found, said, _) = Bench::looking_at(&near.host()).verdicts(&[IMAGE]).await;
     assert_eq!(found, verdicts(&[(IMAGE, "there")]), "{said}");
     assert_eq!(tokens.paths(), ["/token?scope=repository:a:pull&service=s"]);
     assert_eq!(far.seen().len(), 2);
@@ -138,7 +126,10 @@ async fn a_token_is_asked_for_with_the_password_and_the_registry_with_the_token(
     let (store, realm) = (registry(), tokens.url());
     let near = Server::plain(move |asked| match asked.header("authorization") {
         Some("Bearer t0ken") => store.answer(asked),
-        _ => Answer::new(401, "").with("www-authenticate", &format!("Bearer realm=\"{realm}/token\"")),
+        _ => {
+            let challenge = format!("Bearer realm=\"{realm}/token\"");
+            Answer::new(401, "").with("www-authenticate", "Negotiate").with("www-authenticate", &challenge)
+        }
     })
     .await;
     let target = format!("{{ location = {:?}, credentials = \"file\" }}", near.host());
@@ -162,7 +153,7 @@ async fn a_proxy_is_asked_as_the_environment_says() {
     let server = Server::tls(authority.signs("registry.example"), move |asked| store.answer(asked)).await;
     let refusing = |_: &super::server::Asked| Answer::new(407, "");
     let proxy = Server::proxy(&[("registry.example:443", server.address)], refusing).await;
-    let bench = bench("registry.example");
+    let bench = Bench::looking_at("registry.example");
     let file = bench.file("ca.pem", &authority.pem);
     let bench = bench
         .words(&["--ca", file.to_str().unwrap()])
@@ -176,7 +167,7 @@ async fn a_proxy_is_asked_as_the_environment_says() {
     assert!(server.seen().iter().all(|asked| asked.header("proxy-authorization").is_none()));
 
     // Whom it does not know it refuses.
-    let other = super::way::bench("elsewhere.example").environment("HTTPS_PROXY", &proxy.url());
+    let other = Bench::looking_at("elsewhere.example").environment("HTTPS_PROXY", &proxy.url());
     let (found, said, _) = other.verdicts(&[IMAGE]).await;
     assert_eq!(found, verdicts(&[(IMAGE, "unknown")]));
     let (kind, reason) = fault(&said);
@@ -196,7 +187,7 @@ async fn what_is_exempt_goes_past_the_proxy() {
         behind.answer(&super::server::Asked { path, ..asked.clone() })
     })
     .await;
-    let bench = bench(&target).words(&["--plain-http", &target]).environment("HTTP_PROXY", &proxy.url());
+    let bench = Bench::looking_at(&target).words(&["--plain-http", &target]).environment("HTTP_PROXY", &proxy.url());
     let (found, said, _) = bench.verdicts(&[IMAGE]).await;
     assert_eq!(found, verdicts(&[(IMAGE, "there")]), "{said}");
     assert!(server.seen().is_empty());
@@ -223,7 +214,7 @@ async fn a_registry_may_be_its_own_authority() {
     let other = Authority::new("Other CA");
     let (server, pem) = start("127.0.0.1", 2090).await;
     for (trusted, verdict, kind) in [(&pem, "there", ""), (&other.pem, "unknown", "unknown_authority")] {
-        let bench = bench(&server.host());
+        let bench = Bench::looking_at(&server.host());
         let file = bench.file("ca.pem", trusted);
         let (found, said, _) = bench.words(&["--ca", file.to_str().unwrap()]).verdicts(&[IMAGE]).await;
         assert_eq!((found, fault(&said).0), (verdicts(&[(IMAGE, verdict)]), kind), "{said}");
@@ -231,7 +222,7 @@ async fn a_registry_may_be_its_own_authority() {
     // It is not believed more than others.
     for (host, until, kind) in [("elsewhere.example", 2090, "wrong_name"), ("127.0.0.1", 2021, "expired")] {
         let (server, pem) = start(host, until).await;
-        let bench = bench(&server.host());
+        let bench = Bench::looking_at(&server.host());
         let file = bench.file("ca.pem", &pem);
         let (found, said, _) = bench.words(&["--ca", file.to_str().unwrap()]).verdicts(&[IMAGE]).await;
         assert_eq!((found, fault(&said).0), (verdicts(&[(IMAGE, "unknown")]), kind), "{said}");
@@ -251,7 +242,7 @@ async fn who_keeps_the_blobs_of_one_image_keeps_nobody_from_the_others() {
     let mut images: Vec<String> = (0..40).map(|number| format!("old.example/b:{number}")).collect();
     images.push(IMAGE.to_owned());
     let images: Vec<&str> = images.iter().map(String::as_str).collect();
-    let (found, said, _) = bench(&server.host()).verdicts(&images).await;
+    let (found, said, _) = Bench::looking_at(&server.host()).verdicts(&images).await;
     let of = |image: &str| found.iter().find(|(name, _)| name == image).unwrap().1.clone();
     assert_eq!((of(IMAGE), of("old.example/b:1")), ("unknown".to_owned(), "there".to_owned()), "{said}");
     assert!(
@@ -263,7 +254,7 @@ async fn who_keeps_the_blobs_of_one_image_keeps_nobody_from_the_others() {
 #[tokio::test]
 async fn what_names_no_registry_is_told() {
     for place in ["ht tp://x", "http://h", "h/path", "h:99999", "user@h", ""] {
-        let ended = bench("registry.example").words(&["--plain-http", place]).verify(&[IMAGE]).await;
+        let ended = Bench::looking_at("registry.example").words(&["--plain-http", place]).verify(&[IMAGE]).await;
         assert_eq!(ended.code, Some(2), "{place}: {}", ended.stderr);
         assert!(ended.stderr.contains("is not HOST[:PORT]"), "{place}: {}", ended.stderr);
     }

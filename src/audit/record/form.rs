@@ -1,6 +1,5 @@
 //! How values are written in a record.
 
-use jiff::Timestamp;
 use serde::Serializer;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,19 +8,6 @@ use std::time::Duration;
 /// What is kept of a text that somebody else wrote. Longer than any name the kubelet accepts and any message a person
 /// reads; short enough that a record is one write.
 pub(super) const LONGEST_TEXT: usize = 4096;
-
-/// RFC 3339 in UTC, always with microseconds, so that lines sort as text.
-pub(super) fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.6}"))
-}
-
-#[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]
-pub(super) fn rfc3339_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => rfc3339(time, serializer),
-        None => serializer.serialize_none(),
-    }
-}
 
 pub(super) fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))

@@ -6,8 +6,9 @@ mod service;
 pub use form::cut;
 pub use service::{Count, Counters, Override, Reload, ReloadOutcome, Start, Switch};
 
+use crate::clock::rfc3339;
 use crate::cri::Pod;
-use form::{escaped, milliseconds, rfc3339, shortened, shortened_option};
+use form::{escaped, milliseconds, shortened, shortened_option};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What is written down of the service itself.
 
-use super::form::{rfc3339, rfc3339_option, shortened, shortened_option};
+use super::form::{shortened, shortened_option};
+use crate::clock::{rfc3339, rfc3339_option};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -2,9 +2,9 @@
 
 use super::nodes::Nodes;
 use super::presence::PATIENCE;
-use super::row::rfc3339;
 use super::tally::Tally;
 use crate::audit::read::{Doubt, Found};
+use crate::clock::rfc3339;
 use jiff::Timestamp;
 use serde::Serialize;
 

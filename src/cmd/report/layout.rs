@@ -2,7 +2,8 @@
 
 use super::completeness::{Completeness, minute};
 use super::ready::Ready;
-use super::row::{Row, rfc3339_option};
+use super::row::Row;
+use crate::clock::{rfc3339, rfc3339_option};
 use crate::output::{self, Plain, counted, escaped, quoted};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +16,7 @@ pub(super) struct Report<'a> {
     #[serde(serialize_with = "rfc3339_option")]
     pub(super) since: Option<Timestamp>,
     /// Where it ends.
-    #[serde(serialize_with = "super::row::rfc3339")]
+    #[serde(serialize_with = "rfc3339")]
     pub(super) until: Timestamp,
     /// The first record in it, of whatever kind.
     #[serde(serialize_with = "rfc3339_option")]

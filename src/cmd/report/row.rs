@@ -2,10 +2,11 @@
 //! API: fields are added, never taken away or given another meaning.
 
 use super::tally::{Image, Tally};
+use crate::clock::rfc3339;
 use crate::find::owner::Kind;
 use crate::output::counted;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::cmp::Reverse;
 
 /// An image.
@@ -73,19 +74,6 @@ pub(super) fn rows(tally: &Tally) -> Vec<Row<'_>> {
     let mut rows: Vec<_> = tally.images().map(|(name, image)| Row::new(name, image, tally)).collect();
     rows.sort_by(|one, other| one.rank().cmp(&other.rank()));
     rows
-}
-
-/// As the log has it: with microseconds, always.
-pub(super) fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.6}"))
-}
-
-#[expect(clippy::ref_option, reason = "serde's `serialize_with` passes a reference to the field")]
-pub(super) fn rfc3339_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => rfc3339(time, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 // === impl Row ===

@@ -7,6 +7,7 @@ use crate::credentials::{Credential, Store};
 use crate::error::Chain;
 use crate::reference::Reference;
 use crate::registry::{Client, Content, Fault, Kind, Manifest, Platform, Step, What};
+use crate::rules::Credentials;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,13 +20,13 @@ pub(super) struct Asker {
     pub(super) platforms: Vec<Platform>,
     pub(super) skip_old: bool,
     pub(super) any_target: bool,
-    /// Registries that can't be asked: not once more for each image.
-    pub(super) down: Mutex<HashMap<String, Fault>>,
+    /// Registries that can't be asked, with whose credentials: not once more for each image.
+    pub(super) down: Mutex<HashMap<(String, Option<String>), Fault>>,
 }
 
 /// What a registry has by a name.
 struct Seen {
-    digest: String,
+    manifest: Manifest,
     lacking: Vec<Platform>,
 }
 
@@ -35,6 +36,11 @@ const TRIES: u32 = 3;
 const WAIT: Duration = Duration::from_millis(500);
 /// Whoever asks to be left alone for longer is.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Indexes that are looked at, one in the other.
+const NESTED: u8 = 2;
+/// What is looked at of an index that does not say for what it is.
+const UNSAID: usize = 4;
 
 // === impl Asker ===
 
@@ -71,7 +77,7 @@ impl Asker {
             return Old::NOT_ASKED;
         };
         let asked =
-            self.patiently(reference, 1, async |steps| self.client.manifest(reference, None, None, steps).await);
+            self.patiently(reference, None, 1, async |steps| self.client.manifest(reference, None, None, steps).await);
         match asked.await {
             Ok(manifest) => Old { state: State::There, digest: Some(manifest.digest), reason: None },
             Err(fault) if fault.kind == Kind::NotFound => {
@@ -84,7 +90,8 @@ impl Asker {
     async fn target(&self, target: &Target, expected: Option<&Expected>) -> Asked {
         let mut asked = Asked {
             image: target.image.clone(),
-            rule: target.rule.clone(),
+            rule: target.rules.first().cloned().unwrap_or_default(),
+            rules: target.rules.clone(),
             verdict: Verdict::Unknown,
             digest: None,
             lacking: Vec::new(),
@@ -93,16 +100,20 @@ impl Asker {
         };
         let Ok(reference) = Reference::parse(&target.image) else { return asked };
         let (credential, trouble) = self.credential(target, reference).await;
-        let seen =
-            self.patiently(reference, 2, async |steps| self.look(reference, credential.as_ref(), steps).await).await;
+        let whose = match &target.credentials {
+            Credentials::Source(name) if credential.is_some() => Some(name.as_str()),
+            Credentials::Source(_) | Credentials::Forward | Credentials::Usual | Credentials::None => None,
+        };
+        let look = async |steps: &mut Vec<Step>| self.look((reference, credential.as_ref()), steps).await;
+        let seen = self.patiently(reference, whose, 2, look).await;
         match seen {
-            Ok(Seen { digest, lacking }) => {
+            Ok(Seen { manifest, lacking }) => {
                 asked.verdict = match expected {
-                    Some(expected) if expected.digest != digest => Verdict::Differs,
+                    Some(expected) if !expected.is_met_by(&manifest) => Verdict::Differs,
                     _ if !lacking.is_empty() => Verdict::LacksPlatform,
                     _ => Verdict::There,
                 };
-                (asked.digest, asked.lacking) = (Some(digest), lacking);
+                (asked.digest, asked.lacking) = (Some(manifest.digest), lacking);
             }
             Err(fault) => {
                 asked.verdict = Verdict::of(&fault);
@@ -116,43 +127,72 @@ impl Asker {
 
     /// What the target is shown, and why that may be too little. As by `serve`: where there are none, it is asked without.
     async fn credential(&self, target: &Target, reference: Reference<'_>) -> (Option<Credential>, Option<String>) {
-        use crate::rules::Credentials::{Forward, None as Nobodys, Source, Usual};
         match &target.credentials {
-            Source(name) => match self.store.find(name, reference).await {
+            Credentials::Source(name) => match self.store.find(name, reference).await {
                 Ok(Some(credential)) => (Some(credential), None),
                 Ok(None) => (None, Some(format!("the credentials `{name}` have none for it"))),
                 Err(error) => (None, Some(Chain(&error).to_string())),
             },
-            Forward => (None, Some("the rule passes on the pods' own credentials, which only a pull has".to_owned())),
-            Usual | Nobodys => (None, None),
+            Credentials::Forward => {
+                (None, Some("the rule passes on the pods' own credentials, which only a pull has".to_owned()))
+            }
+            Credentials::Usual | Credentials::None => (None, None),
         }
     }
 
-    async fn look(
-        &self,
-        image: Reference<'_>,
-        credential: Option<&Credential>,
-        steps: &mut Vec<Step>,
-    ) -> Result<Seen, Fault> {
+    async fn look(&self, asked: (Reference<'_>, Option<&Credential>), steps: &mut Vec<Step>) -> Result<Seen, Fault> {
+        let (image, credential) = asked;
         let manifest = self.client.manifest(image, None, credential, steps).await?;
-        let mut lacking = Vec::new();
-        match &manifest.content {
-            Content::Index(_) => {
-                for platform in &self.platforms {
-                    if !self.is_listed(&manifest, platform, (image, credential), steps).await? {
-                        lacking.push(platform.clone());
-                    }
-                }
-            }
-            Content::Image(Some(config)) => {
+        let wanted = self.platforms.clone();
+        let lacking = match &manifest.content {
+            Content::Index(_) => self.lacking(&manifest, wanted, NESTED, asked, steps).await?,
+            Content::Image { config: Some(config), .. } => {
                 let own = self.client.platform(image, config, credential, steps).await?;
                 // One that does not say for what it is runs wherever it is told to.
-                let is_lacking = |platform: &&Platform| own.as_ref().is_some_and(|own| !platform.is_served_by(own));
-                lacking.extend(self.platforms.iter().filter(is_lacking).cloned());
+                let is_lacking = |platform: &Platform| own.as_ref().is_some_and(|own| !platform.is_served_by(own));
+                wanted.into_iter().filter(is_lacking).collect()
             }
-            Content::Image(None) => {}
+            Content::Image { config: None, .. } => Vec::new(),
+        };
+        Ok(Seen { manifest, lacking })
+    }
+
+    /// The platforms of these that an index has nothing for, neither where it says so nor where it does not, down to so many
+    /// indexes in it.
+    async fn lacking(
+        &self,
+        index: &Manifest,
+        wanted: Vec<Platform>,
+        depth: u8,
+        asked: (Reference<'_>, Option<&Credential>),
+        steps: &mut Vec<Step>,
+    ) -> Result<Vec<Platform>, Fault> {
+        let (image, credential) = asked;
+        let mut lacking = Vec::new();
+        for platform in wanted {
+            if !self.is_listed(index, &platform, asked, steps).await? {
+                lacking.push(platform);
+            }
         }
-        Ok(Seen { digest: manifest.digest, lacking })
+        for digest in index.unsaid().take(UNSAID) {
+            if lacking.is_empty() {
+                break;
+            }
+            let found = if_there(self.client.manifest(image, Some(digest), credential, steps).await)?;
+            let Some(found) = found else { continue };
+            lacking = match &found.content {
+                Content::Index(_) if depth > 0 => {
+                    Box::pin(self.lacking(&found, lacking, depth.saturating_sub(1), asked, steps)).await?
+                }
+                Content::Image { config: Some(config), .. } => {
+                    let own = if_there(self.client.platform(image, config, credential, steps).await)?.flatten();
+                    let is_lacking = |platform: &Platform| !own.as_ref().is_some_and(|own| platform.is_served_by(own));
+                    lacking.into_iter().filter(is_lacking).collect()
+                }
+                Content::Index(_) | Content::Image { config: None, .. } => lacking,
+            };
+        }
+        Ok(lacking)
     }
 
     /// Whether an index names a manifest for the platform, and has it, which a copy of one platform alone has not.
@@ -164,21 +204,18 @@ impl Asker {
         steps: &mut Vec<Step>,
     ) -> Result<bool, Fault> {
         let Some(digest) = index.listed(platform) else { return Ok(false) };
-        match self.client.has(image, digest, credential, steps).await {
-            Ok(()) => Ok(true),
-            Err(fault) if fault.kind == Kind::NotFound => Ok(false),
-            Err(fault) => Err(fault),
-        }
+        Ok(if_there(self.client.has(image, digest, credential, steps).await)?.is_some())
     }
 
     /// Asks again where it may help, up to `late` times where that takes long, and not at all where nobody was there before.
     async fn patiently<T>(
         &self,
         image: Reference<'_>,
+        whose: Option<&str>,
         late: u32,
         ask: impl AsyncFn(&mut Vec<Step>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let registry = image.registry().to_ascii_lowercase();
+        let registry = (image.registry().to_ascii_lowercase(), whose.map(str::to_owned));
         let known = self.down.lock().unwrap_or_else(PoisonError::into_inner).get(&registry).cloned();
         if let Some(fault) = known {
             return Err(fault);
@@ -201,6 +238,15 @@ impl Asker {
             tokio::time::sleep(wait).await;
             tries = tries.saturating_add(1);
         }
+    }
+}
+
+/// `None` for what the registry has not.
+fn if_there<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(fault) if fault.kind == Kind::NotFound => Ok(None),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) enum Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) image: String,
-    pub(super) rule: String,
+    /// Those whose target it is, the first one that decides for some pods in front.
+    pub(super) rules: Vec<String>,
     pub(super) credentials: Credentials,
 }
 
@@ -42,10 +43,14 @@ impl Plan {
             .filter(|found| found.rule.action != Action::Deny)
             .flat_map(|found| found.substitutes().map(|(target, image)| (found.rule, target, image)))
         {
-            let target = Target { image, rule: rule.name.clone(), credentials: target.credentials.clone() };
-            let is_known = |known: &Target| known.image == target.image && known.credentials == target.credentials;
-            if !targets.iter().any(is_known) && Reference::parse(&target.image).is_ok() {
-                targets.push(target);
+            let rules = vec![rule.name.clone()];
+            let is_same = |known: &&mut Target| known.image == image && known.credentials == target.credentials;
+            match targets.iter_mut().find(is_same) {
+                Some(known) => known.rules.extend(rules),
+                None if Reference::parse(&image).is_ok() => {
+                    targets.push(Target { image, rules, credentials: target.credentials.clone() });
+                }
+                None => {}
             }
         }
         if targets.is_empty() {

@@ -2,7 +2,7 @@
 //! meaning, and one that has nothing to say is `null` or empty.
 
 use super::wanted::By;
-use crate::registry::{Fault, Kind, Platform};
+use crate::registry::{Content, Fault, Kind, Manifest, Platform};
 use serde::Serialize;
 
 /// An image.
@@ -58,6 +58,9 @@ pub(super) struct Asked {
     pub(super) image: String,
     /// Whose target it is.
     pub(super) rule: String,
+    /// All of those, where it is several rules'.
+    #[serde(skip)]
+    pub(super) rules: Vec<String>,
     pub(super) verdict: Verdict,
     /// The one that it has there.
     pub(super) digest: Option<String>,
@@ -129,6 +132,17 @@ impl Verdict {
     }
 }
 
+// === impl Expected ===
+
+impl Expected {
+    /// Whether this is the manifest. A node may know an image by what an index has for it, and not by the index.
+    pub(super) fn is_met_by(&self, manifest: &Manifest) -> bool {
+        let is_listed =
+            || matches!(&manifest.content, Content::Index(all) if all.iter().any(|(_, digest)| *digest == self.digest));
+        self.digest == manifest.digest || (self.by != By::OldRegistry && is_listed())
+    }
+}
+
 // === impl Old ===
 
 impl Old {
@@ -149,9 +163,14 @@ impl Row {
     }
 }
 
-/// What targets come to: the worst of them, or the best where one that has it is enough.
+/// What targets come to: the worst of them. Where one that has it is enough, the best of each rule's, and of these the worst:
+/// the pods of a namespace are served by one rule.
 pub(super) fn all(targets: &[Asked], is_any: bool) -> Verdict {
-    let verdicts = targets.iter().map(|asked| asked.verdict);
-    let one = if is_any { verdicts.min() } else { verdicts.max() };
-    one.unwrap_or(Verdict::NoTarget)
+    let of = |rule: &String| targets.iter().filter(|asked| asked.rules.contains(rule)).map(|asked| asked.verdict).min();
+    let worst = if is_any {
+        targets.iter().flat_map(|asked| &asked.rules).filter_map(of).max()
+    } else {
+        targets.iter().map(|asked| asked.verdict).max()
+    };
+    worst.unwrap_or(Verdict::NoTarget)
 }

@@ -2,7 +2,9 @@
 
 use super::super::progress::Bar;
 use crate::audit::read::{self, Faults, Outcome, Record, Source};
+use crate::output::counted;
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -65,6 +67,8 @@ pub(super) enum NoSource {
 struct Document {
     images: Option<Vec<Reported>>,
     findings: Option<Vec<Found>>,
+    /// What the scan could not read.
+    unread: Option<Vec<IgnoredAny>>,
 }
 
 /// An image in a report.
@@ -160,7 +164,7 @@ impl Wanted {
 }
 
 impl From<Document> for Wanted {
-    fn from(Document { images, findings }: Document) -> Self {
+    fn from(Document { images, findings, unread }: Document) -> Self {
         let mut wanted = Self::default();
         let known = |digest, by| Known { digest, by, seen: Timestamp::MIN };
         for Reported { image, digest } in images.into_iter().flatten() {
@@ -177,8 +181,13 @@ impl From<Document> for Wanted {
             *entry = entry.take().or(known);
         }
         if parts > 0 {
-            let what = crate::output::counted(parts, "finding");
-            wanted.told.push(format!("{what} passed over that have a part of a name only"));
+            let what = counted(parts, "finding");
+            wanted.told.push(format!("{what} passed over, where only a part of a name is written"));
+        }
+        let unread = unread.map_or(0, |unread| unread.len());
+        if unread > 0 {
+            let what = counted(u64::try_from(unread).unwrap_or(u64::MAX), "place");
+            wanted.told.push(format!("{what} could not be read by the scan, or not as what it is"));
         }
         wanted
     }

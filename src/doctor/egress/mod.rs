@@ -106,7 +106,8 @@ fn what_to_do(case: &Case, environment: &Environment, trace: &Trace, fault: &Fau
         }
         Kind::WrongName => return format!("name {host} as its certificate does, or have its certificate name it"),
         Kind::UnknownAuthority => Trouble::Certificate,
-        Kind::Tls => Trouble::PlainHttp,
+        Kind::Tls if fault.speaks_no_tls() => Trouble::PlainHttp,
+        Kind::Tls => Trouble::Handshake,
         Kind::Unauthorized | Kind::Forbidden => Trouble::Credentials,
         Kind::NotFound => Trouble::Missing,
         Kind::TooManyRequests => Trouble::TooOften,
