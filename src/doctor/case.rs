@@ -5,14 +5,14 @@ use crate::args::Serve;
 use crate::config::{self, Settings, Source, check, source};
 use crate::daemon::status::Status;
 use crate::install::Own;
-use crate::node::containerd::Containerd;
+use crate::node::containerd::{Containerd, Instance};
 use crate::node::kubelet::{Endpoints, values, words};
 use crate::node::unit::Unit;
 use crate::node::{Node, Runtime, Tree, Unclear};
 use crate::reference::Reference;
 use crate::rules::Table;
-use crate::runtime::Address;
 use crate::runtime::peer::release;
+use crate::runtime::{Address, Endpoint};
 use std::path::{Path, PathBuf};
 
 /// What somebody wants to have looked at.
@@ -85,7 +85,7 @@ impl Case {
             (Ok(settings), Err(_)) => settings.listen.clone(),
             (Err(_), Err(_)) => check::LISTEN.parse().map_err(|error| Unclear::Node(format!("{error}")))?,
         };
-        let node = Node::read(&tree, None);
+        let node = Node::look(&tree);
         let far = if wishes.root.is_some() && wishes.runtime.is_none() {
             Far::NotAsked
         } else {
@@ -112,8 +112,14 @@ impl Case {
             Far::Met(met) if self.wishes.root.is_none() => Some(met.address.clone()),
             Far::Met(_) | Far::NotAsked | Far::Silent { .. } => None,
         };
+        let configured = || match self.settings.as_ref().ok()?.runtime.runtime {
+            Endpoint::At(ref address) => Some(address.clone()),
+            Endpoint::AnyOf(_) => None,
+        };
         let by_files = || self.node.as_ref().ok().and_then(|node| node.runtime(&self.listen));
-        known.or_else(by_files)
+        // A kubelet that is told nothing takes the usual one.
+        let told_nothing = || self.node.as_ref().is_ok_and(|node| node.endpoints.runtime.is_empty());
+        known.or_else(configured).or_else(by_files).or_else(|| USUAL.parse().ok().filter(|_| told_nothing()))
     }
 
     /// Which runtime the node has: by what it says, or else by files. Nothing where these say nothing, or more than one thing.
@@ -145,7 +151,8 @@ impl Case {
     /// When a file can't be understood.
     pub fn containerd(&self) -> Result<Option<Containerd>, Unclear> {
         let Some(address) = self.runtime().filter(|_| self.may_have(Runtime::Containerd)) else { return Ok(None) };
-        Containerd::read(&self.tree, &address, self.release().map(|(major, _)| major))
+        let (node, major) = (self.node.as_ref().ok(), self.release().map(|(major, _)| major));
+        Containerd::read(&self.tree, Instance { address: &address, node, major })
     }
 
     /// What the kubelet is told of others than repoint.

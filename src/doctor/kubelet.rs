@@ -12,7 +12,13 @@ use std::path::Path;
 /// How a path has to end that a kubelet since 1.29 takes for CRI-O's.
 const CRIO: &str = "run/crio/crio.sock";
 /// What `kubeadm upgrade` and nodeadm write anew, besides flags.
-const WRITTEN_ANEW: &[&str] = &["/var/lib/kubelet/config.yaml", "/etc/kubernetes/kubelet/config.json"];
+const WRITTEN_ANEW: &[&str] = &[
+    "/var/lib/kubelet/config.yaml",
+    "/etc/kubernetes/kubelet/config.json",
+    "/etc/kubernetes/kubelet/config.json.d/40-nodeadm.conf",
+];
+/// What kubeadm writes when a node joins, and takes flags out of as it upgrades.
+const FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 /// What kubeadm keeps of a node from 1.34 on.
 const INSTANCE: &str = "/var/lib/kubelet/instance-config.yaml";
 const INSTALL: &str = "`repoint install` points it to repoint; `repoint install --dry-run` shows how";
@@ -99,13 +105,7 @@ fn lasting(case: &Case, node: &Node) -> Check {
         is_listed(GENERATED) || (matches!(node.kind, Kind::Kubeadm | Kind::Eks) && is_listed(WRITTEN_ANEW))
     };
     if let Some(said) = ours.iter().find(|said| is_generated(said)) {
-        let whose = if node.kind == Kind::Eks {
-            "nodeadm writes it anew at every boot"
-        } else {
-            "`kubeadm upgrade` writes it anew"
-        };
-        let found = format!("what leads to repoint is in {said}, and {whose}: the kubelet is pointed elsewhere then");
-        return Check::warning(id, found, format!("take it out there, and {INSTALL}")).at(said.to_string());
+        return generated(node.kind, said).at(said.to_string());
     }
     if let Some(place) = in_instance(case) {
         let found = "kubeadm itself calls what stands in its instance-config.yaml, and that is repoint";
@@ -117,6 +117,29 @@ fn lasting(case: &Case, node: &Node) -> Check {
         None => Check::skipped(id, "the kubelet is not pointed to repoint"),
         Some(said) => Check::ok(id, format!("nobody generates {said}")).at(said.to_string()),
     }
+}
+
+/// What leads to repoint by a file that somebody writes anew.
+fn generated(kind: Kind, said: &Said) -> Check {
+    let id = Id::KubeletLasting;
+    if kind == Kind::Eks {
+        let found = format!(
+            "what leads to repoint is in {said}, which nodeadm writes anew at every boot: it stays if the NodeConfig says it"
+        );
+        return Check::note(id, found).remedy(format!(
+            "see that the node's user data has what `repoint install --render nodeadm` prints; else take it out there, and {INSTALL}"
+        ));
+    }
+    if said.file == Path::new(FLAGS) {
+        let found = format!(
+            "what leads to repoint is in {said}, which kubeadm writes when a node joins, and takes flags out of as it upgrades"
+        );
+        return Check::note(id, found).remedy(format!("where it is to stay: take it out there, and {INSTALL}"));
+    }
+    let found = format!(
+        "what leads to repoint is in {said}, and `kubeadm upgrade` writes it anew: the kubelet is pointed elsewhere then"
+    );
+    Check::warning(id, found, format!("take it out there, and {INSTALL}"))
 }
 
 /// Where kubeadm's own note of the node names repoint as the runtime.
@@ -135,6 +158,11 @@ fn path(case: &Case, endpoints: &Endpoints) -> Check {
         return Check::ok(id, "the runtime endpoint does not lead to repoint, so the path does not matter");
     }
     let listen = case.listen.path();
+    if case.which().is_none() && case.far.met().is_none() {
+        let found =
+            "which runtime this node has can't be made out; CRI-O is known to kubelets by the path of its socket";
+        return Check::note(id, found).remedy("name the runtime by `runtime` in /etc/repoint/repoint.toml");
+    }
     if case.which() != Some(Runtime::Crio) {
         return Check::ok(id, "the runtime is not CRI-O, so the path does not matter");
     }

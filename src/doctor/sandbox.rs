@@ -42,7 +42,7 @@ fn sandbox(case: &Case) -> Vec<Check> {
         None => checks.push(Check::skipped(id, "no file names the image, and the runtime was not asked")),
     }
     // Whoever else names an old one.
-    for pause @ Pause { who, word } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
+    for pause @ Pause { who, word, .. } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
         let Some((_, substitute)) = case.substitute(&word.text) else { continue };
         let (name, image) = (who.name(), &word.text);
         let verdict = if is_left_over(case, *who) { Verdict::Note } else { Verdict::Warning };

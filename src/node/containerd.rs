@@ -8,9 +8,11 @@
 use super::document::Document;
 use super::glob;
 use super::kubelet::{Word, values, words};
+use super::rancher;
 use super::tree::Tree;
 use super::unclear::Unclear;
 use super::unit::Unit;
+use super::{Kind, Node};
 use crate::runtime::Address;
 use crate::runtime::endpoint::straight;
 use std::collections::VecDeque;
@@ -29,8 +31,21 @@ pub struct Containerd {
     pub config_path: Option<Word>,
     /// Registries that something else is asked for, in the deprecated way.
     pub mirrors: Vec<Word>,
+    /// Who writes it anew at each start: k3s or RKE2.
+    pub writer: Option<Kind>,
     /// The `version` of the first file.
     version: Option<u32>,
+}
+
+/// A containerd, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Instance<'a> {
+    /// Where it listens.
+    pub address: &'a Address,
+    /// What it is on.
+    pub node: Option<&'a Node>,
+    /// The first number of its version.
+    pub major: Option<u32>,
 }
 
 /// Where the configuration is looked for that nobody names.
@@ -39,18 +54,13 @@ pub const FILE: &str = "/etc/containerd/config.toml";
 pub const UNIT: &str = "containerd.service";
 
 /// Where it is of those that Kubernetes distributions bring along, by their sockets. Beside them the file above is another's:
-/// Docker's, as a rule, which has nothing to do with pods.
-const BROUGHT_ALONG: &[(&str, &[&str])] = &[
-    (
-        "/run/k3s/containerd/containerd.sock",
-        &[
-            "/var/lib/rancher/k3s/agent/etc/containerd/config.toml",
-            "/var/lib/rancher/rke2/agent/etc/containerd/config.toml",
-        ],
-    ),
-    ("/run/k0s/containerd.sock", &["/etc/k0s/containerd.toml"]),
-    ("/var/snap/microk8s/common/run/containerd.sock", &["/var/snap/microk8s/current/args/containerd.toml"]),
+/// Docker's, as a rule, which has nothing to do with pods. k3s and RKE2 have theirs among their data.
+const BROUGHT_ALONG: &[(&str, &str)] = &[
+    ("/run/k0s/containerd.sock", "/etc/k0s/containerd.toml"),
+    ("/var/snap/microk8s/common/run/containerd.sock", "/var/snap/microk8s/current/args/containerd.toml"),
 ];
+/// Where it is below what k3s and RKE2 have for the node.
+const AMONG_DATA: &str = "etc/containerd/config.toml";
 
 /// A plugin that has to do with images, and where in its section the sandbox image is named.
 struct Plugin {
@@ -71,17 +81,15 @@ const MOST: usize = 256;
 // === impl Containerd ===
 
 impl Containerd {
-    /// That of the containerd at that socket, if it has one, as it is read by one of that `major` version, where that is known.
+    /// That of a containerd, if it has one, as that one reads it.
     ///
     /// # Errors
     ///
     /// When a file can't be understood.
-    pub fn read(tree: &Tree, address: &Address, major: Option<u32>) -> Result<Option<Self>, Unclear> {
-        let brought_along = brought_along(address);
-        let named = if brought_along.is_none() { named(tree) } else { None };
-        let usual = brought_along.unwrap_or(&[FILE]).iter().map(PathBuf::from);
-        let Some(file) = named.into_iter().chain(usual).find(|file| tree.has(file)) else { return Ok(None) };
-        let mut all = Self { file: file.clone(), ..Self::default() };
+    pub fn read(tree: &Tree, Instance { address, node, major }: Instance<'_>) -> Result<Option<Self>, Unclear> {
+        let mut places = places(tree, address, node).into_iter();
+        let Some((file, writer)) = places.find(|(file, _)| tree.has(file)) else { return Ok(None) };
+        let mut all = Self { file: file.clone(), writer, ..Self::default() };
         let mut waiting = VecDeque::from([file]);
         while let Some(file) = waiting.pop_front().filter(|_| all.files.len() < MOST) {
             // They may import each other.
@@ -137,9 +145,20 @@ fn plugins(version: Option<u32>, major: Option<u32>) -> &'static [Plugin] {
     }
 }
 
-fn brought_along(address: &Address) -> Option<&'static [&'static str]> {
-    let is_its = |socket: &str| socket.parse().is_ok_and(|socket| address.is_same_as(&socket));
-    BROUGHT_ALONG.iter().find(|(socket, _)| is_its(socket)).map(|(_, files)| *files)
+/// The files of which the first that is there is the one, and who writes it.
+fn places(tree: &Tree, address: &Address, node: Option<&Node>) -> Vec<(PathBuf, Option<Kind>)> {
+    let listens_at = |socket: &str| socket.parse().is_ok_and(|socket| address.is_same_as(&socket));
+    if listens_at(rancher::OWN) {
+        let written = |kind: Kind, agent: PathBuf| (agent.join(AMONG_DATA), Some(kind));
+        return match node.and_then(|node| Some((node.kind, node.agent.clone()?))) {
+            Some((kind, agent)) => vec![written(kind, agent)],
+            None => [Kind::K3s, Kind::Rke2].into_iter().filter_map(|kind| Some(written(kind, kind.agent()?))).collect(),
+        };
+    }
+    if let Some((_, file)) = BROUGHT_ALONG.iter().find(|(socket, _)| listens_at(socket)) {
+        return vec![((*file).into(), None)];
+    }
+    named(tree).into_iter().chain([FILE.into()]).map(|file| (file, None)).collect()
 }
 
 /// The file that the unit of the node's own containerd names. A unit that is odd runs all the same, by what is usual.
@@ -163,7 +182,7 @@ mod tests {
         std::fs::create_dir_all(directory.path().join("etc/containerd/conf.d")).unwrap();
         let files = files.iter().map(|(path, text)| (PathBuf::from(path), Some(Content::new(text))));
         let tree = Tree::at(directory.path()).with(files);
-        Containerd::read(&tree, &socket.parse().unwrap(), major)
+        Containerd::read(&tree, Instance { address: &socket.parse().unwrap(), node: None, major })
     }
 
     fn read(files: &[(&str, &str)]) -> Result<Option<Containerd>, Unclear> {
@@ -255,8 +274,8 @@ mod tests {
             ("/etc/containerd/more/x/1.toml", round.as_str()),
         ];
         let tree = Tree::at(directory.path()).with(nested.map(|(path, text)| (path.into(), Some(Content::new(text)))));
-        let found =
-            Containerd::read(&tree, &"/run/containerd/containerd.sock".parse().unwrap(), None).unwrap().unwrap();
+        let address = "/run/containerd/containerd.sock".parse().unwrap();
+        let found = Containerd::read(&tree, Instance { address: &address, node: None, major: None }).unwrap().unwrap();
         assert_eq!((found.sandbox.unwrap().text.as_str(), found.files.len()), ("e/x:1", 4));
         let unit = "[Service]\nExecStart=/usr/bin/containerd --config /opt/c.toml\n";
         let other = said("d/x:1");
@@ -294,9 +313,36 @@ mod tests {
         ] {
             assert_eq!(read_by(None, socket, &files).unwrap().unwrap().file, Path::new(file), "{socket}");
         }
-        for (socket, _) in BROUGHT_ALONG {
+        let own = rancher::OWN.strip_prefix("unix://").unwrap();
+        for socket in BROUGHT_ALONG.iter().map(|(socket, _)| *socket).chain([own]) {
             assert_eq!(read_by(None, socket, &files[..1]).unwrap(), None, "{socket}");
-            assert!(crate::runtime::discovery::USUAL.contains(socket), "{socket}");
+            assert!(crate::runtime::discovery::USUAL.contains(&socket), "{socket}");
+        }
+    }
+
+    #[test]
+    fn k3s_and_rke2_write_theirs_among_their_data_wherever_that_is() {
+        let at = |data: &str| format!("{data}/agent/etc/containerd/config.toml");
+        let all = ["/var/lib/rancher/k3s", "/var/lib/rancher/rke2", "/data"].map(at);
+        for (unit, config, said, file, kind) in [
+            ("k3s.service", "/etc/rancher/k3s/config.yaml", "", &all[0], Kind::K3s),
+            ("k3s.service", "/etc/rancher/k3s/config.yaml", "data-dir: /data\n", &all[2], Kind::K3s),
+            // What k3s left behind is not RKE2's.
+            ("rke2-server.service", "/etc/rancher/rke2/config.yaml", "", &all[1], Kind::Rke2),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let unit = format!("/etc/systemd/system/{unit}");
+            let files = all.iter().map(|file| (file.as_str(), ""));
+            let files = files.chain([(unit.as_str(), "[Service]\nExecStart=/usr/bin/x server\n"), (config, said)]);
+            let tree =
+                Tree::at(directory.path()).with(files.map(|(path, text)| (path.into(), Some(Content::new(text)))));
+            let node = Node::look(&tree).unwrap();
+            let address = rancher::OWN.parse().unwrap();
+            let found = Containerd::read(&tree, Instance { address: &address, node: Some(&node), major: None });
+            let found = found.unwrap().unwrap();
+            assert_eq!((found.file.to_str().unwrap(), found.writer), (file.as_str(), Some(kind)), "{said}");
+            let manifests = node.pods.manifests.unwrap().text;
+            assert_eq!(manifests, file.replace("etc/containerd/config.toml", "pod-manifests"));
         }
     }
 }

@@ -35,7 +35,7 @@ impl Crio {
     /// When a file can't be understood.
     pub fn read(tree: &Tree) -> Result<Option<Self>, Unclear> {
         let directory = Path::new(DIRECTORY);
-        let drop_ins = tree.names(directory)?.into_iter().map(|name| directory.join(name));
+        let drop_ins = tree.files(directory)?;
         let unit = Unit::read(tree, UNIT)?;
         let (mut all, mut is_there) = (Self::default(), unit.is_some());
         for file in std::iter::once(Path::new(FILE).to_owned()).chain(drop_ins) {
@@ -79,6 +79,11 @@ mod tests {
         let found = Crio::read(&tree).unwrap().unwrap();
         assert_eq!(found.sandbox.unwrap().place(), "/etc/crio/crio.conf.d/10-x:2");
         assert_eq!(found.policy.unwrap().text, "/p.json");
+        // A directory among them is walked, too.
+        std::fs::create_dir_all(directory.path().join("etc/crio/crio.conf.d/20-y")).unwrap();
+        let deep = "[crio.image]\npause_image = \"k8s.gcr.io/pause:3.10\"\n";
+        let tree = tree.with([content("/etc/crio/crio.conf.d/20-y/z", deep)]);
+        assert_eq!(Crio::read(&tree).unwrap().unwrap().sandbox.unwrap().place(), "/etc/crio/crio.conf.d/20-y/z:2");
         let unit = "[Service]\nExecStart=/usr/bin/crio --pause-image=registry.k8s.io/pause:3.9\n";
         let tree = tree.with([content("/etc/systemd/system/crio.service", unit)]);
         assert_eq!(Crio::read(&tree).unwrap().unwrap().sandbox.unwrap().text, "registry.k8s.io/pause:3.9");

@@ -5,7 +5,10 @@ use super::unclear::Unclear;
 use globset::GlobBuilder;
 use std::path::{Path, PathBuf};
 
-/// What there is of that pattern, in order.
+/// More of one pattern is nobody's configuration.
+const MOST: usize = 1024;
+
+/// What there is of that pattern, in order, as far as that is not endless.
 ///
 /// # Errors
 ///
@@ -25,6 +28,10 @@ pub(super) fn matching(tree: &Tree, pattern: &Path) -> Result<Vec<PathBuf>, Uncl
             Some(Ok(matcher)) => {
                 let mut matching = Vec::new();
                 for directory in found {
+                    // Links may lead round in circles, and a pattern may follow them many times.
+                    if matching.len() > MOST {
+                        break;
+                    }
                     let names = tree.names(&directory)?;
                     matching
                         .extend(names.iter().filter(|name| matcher.is_match(name)).map(|name| directory.join(name)));
@@ -62,5 +69,15 @@ mod tests {
             let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
             assert_eq!(matching(&tree, Path::new(pattern)).unwrap(), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn links_to_where_they_are_have_an_end() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in 0..16 {
+            std::os::unix::fs::symlink(".", directory.path().join(name.to_string())).unwrap();
+        }
+        let found = matching(&Tree::at(directory.path()), Path::new("/*/*/*/*/*/*/*/*/*/*")).unwrap();
+        assert!(found.len() > MOST && found.len() < MOST + 17, "{}", found.len());
     }
 }

@@ -156,9 +156,11 @@ impl Kubelet {
         let programs = words.iter().take_while(|word| !word.text.starts_with('-'));
         let Some(at) = programs.clone().position(is_kubelet) else {
             let command = unit.command()?;
+            // Its words may have a password among them.
+            let program = words.first().map_or("nothing", |word| word.text.as_str());
             let what = format!(
-                "{} does not start the kubelet itself, so what flags that gets can't be told: {}",
-                unit.name, command.value
+                "{} does not start the kubelet itself, but {program}, so what flags that gets can't be told",
+                unit.name
             );
             return Err(Unclear::line(&command.file, command.line, what));
         };
@@ -174,8 +176,9 @@ impl Kubelet {
             kubelet.add_file(tree, Path::new(&config.text))?;
         }
         if let Some(directory) = kubelet.directory.clone() {
-            for file in drop_ins(tree, Path::new(&directory.text), DEPTH)? {
-                kubelet.add_file(tree, &file)?;
+            let files = tree.files(Path::new(&directory.text))?;
+            for file in files.iter().filter(|file| file.to_string_lossy().ends_with(".conf")) {
+                kubelet.add_file(tree, file)?;
             }
         }
         let endpoints = &mut kubelet.endpoints;
@@ -206,26 +209,6 @@ impl Kubelet {
         }
         Ok(())
     }
-}
-
-/// Directories within each other that are looked into.
-const DEPTH: usize = 16;
-
-/// The files of a directory of drop-ins, and of those within, by their names: as the kubelet walks it.
-fn drop_ins(tree: &Tree, directory: &Path, depth: usize) -> Result<Vec<PathBuf>, Unclear> {
-    let mut files = Vec::new();
-    for name in tree.names(directory)? {
-        let path = directory.join(&name);
-        if tree.is_directory(&path) {
-            let deeper = depth.checked_sub(1);
-            let deeper =
-                deeper.ok_or_else(|| Unclear::file(&path, "directories of drop-ins are too deep within each other"));
-            files.extend(drop_ins(tree, &path, deeper?)?);
-        } else if name.ends_with(".conf") {
-            files.push(path);
-        }
-    }
-    Ok(files)
 }
 
 /// The words that a unit starts its program with, variables put in.
@@ -365,21 +348,5 @@ mod tests {
     fn variables_within_words_are_not_taken_apart() {
         let value = |name: &str| if name == "A" { "1 2" } else { "" };
         assert_eq!(put_in("x${A}y$$z$w${B}", value), "x1 2y$z$w");
-    }
-
-    #[test]
-    fn drop_ins_are_walked_as_the_kubelet_walks_them() {
-        let directory = tempfile::tempdir().unwrap();
-        for (path, name) in
-            [("k.d/10.conf", "10"), ("k.d/20/z.conf", "20"), ("k.d/99.conf", "99"), ("k.d/zz/a/b.conf", "zz")]
-        {
-            let path = directory.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, name).unwrap();
-        }
-        let found = drop_ins(&Tree::at(directory.path()), Path::new("/k.d"), DEPTH).unwrap();
-        let found: Vec<_> = found.iter().map(|path| path.to_str().unwrap()).collect();
-        assert_eq!(found, ["/k.d/10.conf", "/k.d/20/z.conf", "/k.d/99.conf", "/k.d/zz/a/b.conf"]);
-        assert!(drop_ins(&Tree::at(directory.path()), Path::new("/k.d"), 1).is_err());
     }
 }

@@ -43,6 +43,8 @@ pub struct Node {
     pub endpoints: Endpoints,
     /// What it is told of its own pods.
     pub pods: Pods,
+    /// Where k3s or RKE2 have what they make for the node: containerd's configuration, and static pods.
+    pub agent: Option<PathBuf>,
     /// Where another word can be put in.
     pub way: Way,
 }
@@ -93,6 +95,10 @@ const ARGUMENT: &str = "99-repoint.yaml";
 pub const GENERATED: &[&str] = &["/var/lib/kubelet/kubeadm-flags.env", "/etc/eks/kubelet/environment"];
 
 const KUBELET: &str = "kubelet.service";
+/// What k3s and RKE2 have below where their data is.
+const AGENT: &str = "agent";
+/// What is below that.
+const MANIFESTS: &str = "pod-manifests";
 
 // === impl Kind ===
 
@@ -107,12 +113,18 @@ impl Kind {
     }
 
     /// Where manifests of static pods are, if nobody says otherwise.
-    pub const fn manifests(self) -> &'static str {
-        match self {
-            Self::Kubeadm | Self::Eks | Self::Plain => "/etc/kubernetes/manifests",
-            Self::K3s => "/var/lib/rancher/k3s/agent/pod-manifests",
-            Self::Rke2 => "/var/lib/rancher/rke2/agent/pod-manifests",
-        }
+    pub fn manifests(self) -> PathBuf {
+        self.agent().map_or_else(|| "/etc/kubernetes/manifests".into(), |agent| agent.join(MANIFESTS))
+    }
+
+    /// Where k3s or RKE2 have what they make for the node, if nobody says otherwise.
+    pub fn agent(self) -> Option<PathBuf> {
+        let name = match self {
+            Self::Kubeadm | Self::Eks | Self::Plain => return None,
+            Self::K3s => "k3s",
+            Self::Rke2 => "rke2",
+        };
+        Some(Path::new("/var/lib/rancher").join(name).join(AGENT))
     }
 
     /// Where k3s or RKE2 are configured, and the variable that says otherwise.
@@ -147,6 +159,20 @@ impl Node {
     /// When it is none that is known, or more than one, or what the kubelet is told can't be understood.
     pub fn read(tree: &Tree, baked: Option<Kind>) -> Result<Self, Unclear> {
         refuse(tree)?;
+        Self::of(tree, baked)
+    }
+
+    /// The same for who only looks, whoever the files belong to.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn look(tree: &Tree) -> Result<Self, Unclear> {
+        // Of one that is not even understood, its name says more.
+        Self::of(tree, None).map_err(|error| refuse(tree).err().unwrap_or(error))
+    }
+
+    fn of(tree: &Tree, baked: Option<Kind>) -> Result<Self, Unclear> {
         let mut found = Vec::new();
         for kind in [Kind::Plain, Kind::K3s, Kind::Rke2] {
             let mut units = Vec::new();
@@ -252,7 +278,7 @@ fn plain(tree: &Tree, units: &[Unit]) -> Result<Node, Unclear> {
     } else {
         Way::Command { file: UNIT_DROP_IN.into(), command }
     };
-    Ok(Node { kind, units: vec![unit.name.clone()], endpoints, pods, way })
+    Ok(Node { kind, units: vec![unit.name.clone()], endpoints, pods, agent: None, way })
 }
 
 /// The file to put the variable in. None where somebody sets it elsewhere: in the unit, whose word ours would replace; or in
@@ -272,15 +298,16 @@ fn with_units(tree: &Tree, kind: Kind, units: &[Unit]) -> Result<Node, Unclear> 
     if units.iter().any(|unit| is_enabled(tree, unit)) {
         units.retain(|unit| is_enabled(tree, unit));
     }
-    let mut found: Option<(PathBuf, Endpoints, Pods)> = None;
+    let mut found: Option<(PathBuf, Endpoints, Pods, PathBuf)> = None;
     for unit in &units {
         let words = words(tree, unit)?;
         let named = unit.environment(tree)?.remove(variable).map(|variable| variable.value);
         let config = rancher::config(&words, named.as_deref(), Path::new(usual))?;
         let given = rancher::given(tree, &config, &words)?;
         let endpoints = rancher::endpoints(&given, &config)?;
-        let pods = rancher::pods(&given, kind.manifests());
-        let this = (config, endpoints, pods);
+        let agent = rancher::agent(&given, kind);
+        let pods = rancher::pods(&given, &agent.join(MANIFESTS));
+        let this = (config, endpoints, pods, agent);
         if found.as_ref().is_some_and(|other| *other != this) {
             let names = units.iter().map(|unit| unit.name.as_str()).collect::<Vec<_>>().join(" and ");
             return Err(Unclear::Node(format!(
@@ -289,9 +316,10 @@ fn with_units(tree: &Tree, kind: Kind, units: &[Unit]) -> Result<Node, Unclear> 
         }
         found = Some(this);
     }
-    let (config, endpoints, pods) = found.ok_or_else(|| Unclear::Node(format!("{kind} has no unit")))?;
+    let (config, endpoints, pods, agent) = found.ok_or_else(|| Unclear::Node(format!("{kind} has no unit")))?;
     let way = Way::Argument(rancher::drop_ins(&config).join(ARGUMENT));
-    Ok(Node { kind, units: units.into_iter().map(|unit| unit.name.clone()).collect(), endpoints, pods, way })
+    let units = units.into_iter().map(|unit| unit.name.clone()).collect();
+    Ok(Node { kind, units, endpoints, pods, agent: Some(agent), way })
 }
 
 /// A node whose kubelet is not there yet.
@@ -304,7 +332,8 @@ fn to_be(tree: &Tree, kind: Kind) -> Node {
             Way::Variable(PathBuf::from(if is_debian { debian } else { other }))
         }
     };
-    Node { kind, units: Vec::new(), endpoints: Endpoints::default(), pods: Pods::default(), way }
+    let (endpoints, pods) = (Endpoints::default(), Pods::default());
+    Node { kind, units: Vec::new(), endpoints, pods, agent: kind.agent(), way }
 }
 
 fn is_enabled(tree: &Tree, unit: &Unit) -> bool {

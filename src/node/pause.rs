@@ -1,6 +1,6 @@
 //! All that the files of a node say of the image that pods are made with, and who says it.
 
-use super::containerd::Containerd;
+use super::containerd::{Containerd, Instance};
 use super::crio::Crio;
 use super::kubelet::{SANDBOX_FLAG, Word, values, words};
 use super::rancher::PAUSE_KEY;
@@ -38,18 +38,22 @@ pub struct Pause {
     pub who: Who,
     /// The image, and where it is said.
     pub word: Word,
+    /// Who writes that anew at each start: k3s or RKE2.
+    pub writer: Option<Kind>,
 }
 
-/// Where k3s and RKE2 write containerd's configuration anew at each start.
-const GENERATED: &str = "/var/lib/rancher/";
 // === impl Sayings ===
 
 impl Sayings {
     /// Those of a node whose runtime listens there, and is of that major version, where that is known.
     pub fn read(tree: &Tree, node: Option<&Node>, address: &Address, major: Option<u32>) -> Self {
         let mut all = Self::default();
-        let containerd = Containerd::read(tree, address, major);
+        let containerd = Containerd::read(tree, Instance { address, node, major });
+        let writer = containerd.as_ref().ok().and_then(|found| found.as_ref()?.writer);
         all.add(Who::Runtime(Runtime::Containerd), containerd.map(|found| found.and_then(|found| found.sandbox)));
+        for pause in &mut all.said {
+            pause.writer = writer;
+        }
         all.add(Who::Runtime(Runtime::Crio), Crio::read(tree).map(|found| found.and_then(|found| found.sandbox)));
         for unit in CRI_DOCKERD {
             all.add(Who::Runtime(Runtime::Docker), flag(tree, unit));
@@ -63,7 +67,7 @@ impl Sayings {
 
     fn add(&mut self, who: Who, found: Result<Option<Word>, Unclear>) {
         match found {
-            Ok(word) => self.said.extend(word.map(|word| Pause { who, word })),
+            Ok(word) => self.said.extend(word.map(|word| Pause { who, word, writer: None })),
             Err(error) => self.unclear.push((who, error)),
         }
     }
@@ -81,9 +85,9 @@ impl Pause {
     pub fn change(&self, substitute: Option<&str>) -> String {
         let (who, place) = (self.who, self.word.place());
         let substitute = substitute.unwrap_or("an image of a registry that stays");
-        if who == Who::Runtime(Runtime::Containerd) && place.starts_with(GENERATED) {
+        if let Some((config, _)) = self.writer.and_then(Kind::rancher) {
             return format!(
-                "set `{PAUSE_KEY}: {substitute}` in /etc/rancher/{{k3s,rke2}}/config.yaml, from which {place} is written, and restart that"
+                "set `{PAUSE_KEY}: {substitute}` in {config}, from which {place} is written at each start, and restart its service"
             );
         }
         let what = match who {

@@ -4,6 +4,7 @@ use super::kubelet::{Endpoints, IMAGE_FLAG, Pods, RUNTIME_FLAG, SANDBOX_FLAG, Sa
 use super::tree::Tree;
 use super::unclear::Unclear;
 use super::yaml;
+use super::{AGENT, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +16,10 @@ pub(super) type All = BTreeMap<String, Vec<Given>>;
 /// The key that names the sandbox image, of containerd's configuration and of the kubelet's.
 pub(super) const PAUSE_KEY: &str = "pause-image";
 
+/// The key that says where all their data is.
+const DATA_KEY: &str = "data-dir";
 /// Where their own containerd listens.
-const OWN: &str = "unix:///run/k3s/containerd/containerd.sock";
+pub(super) const OWN: &str = "unix:///run/k3s/containerd/containerd.sock";
 /// Where cri-dockerd does that `docker: true` starts.
 const DOCKER: &str = "unix:///run/k3s/cri-dockerd/cri-dockerd.sock";
 /// Where k3s sends image calls with `snapshotter: stargz`.
@@ -50,7 +53,7 @@ pub(super) fn config(words: &[Word], named: Option<&str>, usual: &Path) -> Resul
 pub(super) fn given(tree: &Tree, config: &Path, words: &[Word]) -> Result<All, Unclear> {
     let mut given = in_files(tree, config)?;
     // What the command line says goes before single values of the files, and behind those of lists.
-    for key in ["kubelet-arg", IMAGE_FLAG, RUNTIME_FLAG, "snapshotter", PAUSE_KEY] {
+    for key in ["kubelet-arg", IMAGE_FLAG, RUNTIME_FLAG, "snapshotter", PAUSE_KEY, DATA_KEY] {
         let said = values(words, key).into_iter().map(|word| (word.text, word.file, Some(word.line)));
         given.entry(key.to_owned()).or_default().extend(said);
     }
@@ -60,15 +63,24 @@ pub(super) fn given(tree: &Tree, config: &Path, words: &[Word]) -> Result<All, U
     Ok(given)
 }
 
+/// Where it has what it makes for the node.
+pub(super) fn agent(given: &All, kind: Kind) -> PathBuf {
+    let said = given.get(DATA_KEY).and_then(|all| all.last()).map(|(data, ..)| Path::new(data).join(AGENT));
+    said.or_else(|| kind.agent()).unwrap_or_default()
+}
+
 /// What is said of its own pods, whose manifests are usually there.
-pub(super) fn pods(given: &All, manifests: &str) -> Pods {
+pub(super) fn pods(given: &All, manifests: &Path) -> Pods {
     let word = |(text, file, line): &Given| Word::new(text.clone(), file, line.unwrap_or(1));
     let pause = given.get(PAUSE_KEY).and_then(|all| all.last()).map(word);
     let mut argument = given.get("kubelet-arg").into_iter().flatten().filter_map(|(argument, file, line)| {
         let value = argument.trim_start_matches("--").strip_prefix(SANDBOX_FLAG)?.strip_prefix('=')?;
         Some(Word::new(value, file, line.unwrap_or(1)))
     });
-    Pods { sandbox: argument.next_back().or(pause), manifests: Some(Word::new(manifests, Path::new(manifests), 1)) }
+    Pods {
+        sandbox: argument.next_back().or(pause),
+        manifests: Some(Word::new(manifests.display().to_string(), manifests, 1)),
+    }
 }
 
 /// What is said of endpoints.
@@ -120,11 +132,17 @@ fn in_files(tree: &Tree, config: &Path) -> Result<All, Unclear> {
         let Some(text) = tree.text(&file)? else { continue };
         for (key, value) in yaml::read(&file, &text)? {
             let line = yaml::line(&text, &key);
-            let several: Vec<String> = match value.as_array() {
-                Some(several) => several.iter().filter_map(yaml::text).collect(),
-                None => yaml::text(&value).into_iter().collect(),
+            let several: Vec<(String, Option<usize>)> = match value.as_array() {
+                Some(several) => {
+                    let with_line = |value: String| {
+                        let line = line_of_item(&text, line, &value);
+                        (value, line)
+                    };
+                    several.iter().filter_map(yaml::text).map(with_line).collect()
+                }
+                None => yaml::text(&value).into_iter().map(|value| (value, line)).collect(),
             };
-            let several = several.into_iter().map(|value| (value, file.clone(), line));
+            let several = several.into_iter().map(|(value, line)| (value, file.clone(), line));
             match key.strip_suffix('+') {
                 Some(key) => given.entry(key.to_owned()).or_default().extend(several),
                 None => {
@@ -134,6 +152,13 @@ fn in_files(tree: &Tree, config: &Path) -> Result<All, Unclear> {
         }
     }
     Ok(given)
+}
+
+/// The line that an item of a list stands in, whose key is in that line.
+fn line_of_item(text: &str, key: Option<usize>, item: &str) -> Option<usize> {
+    let key = key?;
+    let found = text.lines().skip(key.saturating_sub(1)).position(|line| line.contains(item));
+    Some(found.map_or(key, |index| key.saturating_add(index)))
 }
 
 #[cfg(test)]

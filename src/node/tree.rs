@@ -33,6 +33,8 @@ pub struct Content {
 
 /// A larger file is no configuration of a kubelet.
 const LARGEST: u64 = 4 << 20;
+/// Directories within each other that are looked into.
+const DEPTH: usize = 16;
 /// As many links as the kernel follows.
 const MOST_LINKS: usize = 40;
 /// Permissions, without the kind of the file.
@@ -101,17 +103,44 @@ impl Tree {
         fs::read_link(self.walk(path, false).ok()?).ok()
     }
 
-    /// Whether anything has that name, be it a link to nowhere.
+    /// Whether anything has that name, be it a link to nowhere. What may not be looked at is there: who reads it then is told why not.
     pub fn has(&self, path: &Path) -> bool {
         match self.instead.get(path) {
             Some(instead) => instead.is_some(),
-            None => self.walk(path, false).and_then(fs::symlink_metadata).is_ok(),
+            None => match self.walk(path, false).and_then(fs::symlink_metadata) {
+                Ok(_) => true,
+                Err(error) => !is_absent(&error),
+            },
         }
     }
 
     /// Whether it is a directory; a link to one is none.
     pub fn is_directory(&self, path: &Path) -> bool {
         self.walk(path, false).and_then(fs::symlink_metadata).is_ok_and(|found| found.is_dir())
+    }
+
+    /// The files in a directory and in those within it, by their names, as Go's programs walk it.
+    ///
+    /// # Errors
+    ///
+    /// When a directory can't be read, or they are too deep within each other.
+    pub fn files(&self, directory: &Path) -> Result<Vec<PathBuf>, Unclear> {
+        self.files_within(directory, DEPTH)
+    }
+
+    fn files_within(&self, directory: &Path, depth: usize) -> Result<Vec<PathBuf>, Unclear> {
+        let mut files = Vec::new();
+        for name in self.names(directory)? {
+            let path = directory.join(&name);
+            if self.is_directory(&path) {
+                let deeper = depth.checked_sub(1);
+                let deeper = deeper.ok_or_else(|| Unclear::file(&path, "directories are too deep within each other"));
+                files.extend(self.files_within(&path, deeper?)?);
+            } else {
+                files.push(path);
+            }
+        }
+        Ok(files)
     }
 
     /// The names in a directory, in order; none where there is no directory.
@@ -275,5 +304,37 @@ mod tests {
         assert!(tree.has(Path::new("/d/new")) && !tree.has(Path::new("/d/there")));
         assert_eq!(tree.missing(Path::new("/e/f/g")), Some("/e".into()));
         assert_eq!(tree.missing(Path::new("/d/new")), None);
+    }
+
+    #[test]
+    fn files_are_walked_as_go_s_programs_walk_them() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["k.d/10.conf", "k.d/20/z.conf", "k.d/99.conf", "k.d/zz/a/b.conf"] {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let tree = Tree::at(directory.path());
+        let found = tree.files(Path::new("/k.d")).unwrap();
+        let found: Vec<_> = found.iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(found, ["/k.d/10.conf", "/k.d/20/z.conf", "/k.d/99.conf", "/k.d/zz/a/b.conf"]);
+        assert!(tree.files_within(Path::new("/k.d"), 1).is_err());
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_is_not_taken_for_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        let closed = directory.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::write(closed.join("x"), "").unwrap();
+        // Whoever may look at anything is told by a name that is too long for a file.
+        let long = format!("/closed/{}", "x".repeat(300));
+        let tree = Tree::at(directory.path());
+        assert!(tree.has(Path::new(&long)) && tree.find(Path::new(&long)).unwrap_err().is_unreadable());
+        assert!(
+            tree.has(Path::new("/closed/x"))
+                && !tree.has(Path::new("/closed/y"))
+                && !tree.has(Path::new("/closed/x/y"))
+        );
     }
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Unclear {
     /// A file that can't be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}: {error}", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// What the system said.
-        #[source]
         error: io::Error,
     },
     /// A line.
@@ -44,6 +43,11 @@ impl Unclear {
     /// Something about a line.
     pub fn line(file: &Path, line: usize, what: impl Into<String>) -> Self {
         Self::Line { file: file.to_owned(), line, what: what.into() }
+    }
+
+    /// Whether it is whoever looks who can't read it; nothing is known of what it says, then.
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
     }
 
     /// Something about a file.

@@ -48,6 +48,9 @@ pub struct Variable {
 
 /// Where units are, the first before the others.
 pub const DIRECTORIES: &[&str] = &[
+    // What `systemctl set-property` writes.
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -179,10 +182,12 @@ impl Unit {
 
 /// By their names; of one name, those of the first directory.
 fn drop_ins(tree: &Tree, name: &str) -> Result<BTreeMap<String, PathBuf>, Unclear> {
-    let kind = name.rsplit_once('.').map_or(name, |(_, kind)| kind);
+    let (stem, kind) = name.rsplit_once('.').unwrap_or(("", name));
     let mut found = BTreeMap::new();
-    // Those for one unit go before those for all of its kind.
-    for beside in [format!("{name}.d"), format!("{kind}.d")] {
+    // Those for one unit go before those for all that begin like it, and these before those for all of its kind.
+    let dashes = stem.match_indices('-').map(|(at, _)| stem.get(..=at).unwrap_or_default()).rev();
+    let alike = dashes.map(|begin| format!("{begin}.{kind}.d"));
+    for beside in [format!("{name}.d")].into_iter().chain(alike).chain([format!("{kind}.d")]) {
         for directory in DIRECTORIES.iter().map(|directory| Path::new(directory).join(&beside)) {
             for name in tree.names(&directory)?.into_iter().filter(|name| name.ends_with(".conf")) {
                 let path = directory.join(&name);
@@ -241,6 +246,23 @@ mod tests {
         }
         let tree = Tree::at(directory.path());
         (directory, tree)
+    }
+
+    #[test]
+    fn drop_ins_for_all_units_that_begin_alike_are_read() {
+        let at = |directory: &str, name: &str| format!("etc/systemd/{directory}/{name}");
+        let (own, alike, all) =
+            (at("system", "a-b-c.service"), at("system", "a-b-.service.d/1.conf"), at("system", "a-.service.d/2.conf"));
+        let (control, hidden) = (at("system.control", "a-b-c.service.d/3.conf"), at("system", "a-.service.d/1.conf"));
+        let said = |value: &str| format!("[Service]\nEnvironment={value}\n");
+        let texts = [(&own, "A=0"), (&alike, "A=1"), (&all, "A=2"), (&control, "B=3"), (&hidden, "A=4")]
+            .map(|(path, value)| (path, said(value)));
+        let files: Vec<_> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let (_directory, tree) = tree(&files);
+        let unit = Unit::read(&tree, "a-b-c.service").unwrap().unwrap();
+        let variables = unit.environment(&tree).unwrap();
+        assert_eq!((variables["A"].value.as_str(), variables["B"].value.as_str()), ("2", "3"));
+        assert_eq!(unit.drop_ins.len(), 3);
     }
 
     #[test]

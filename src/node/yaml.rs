@@ -31,10 +31,14 @@ pub fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The line in which a key stands: one that begins with it, as in YAML, or one that has it at all, as JSON may.
+/// The line in which a key stands, counted from 1: at the top of YAML; somewhere in JSON, which has it in quotes.
 pub fn line(text: &str, key: &str) -> Option<usize> {
-    let begins = |line: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(key);
-    let found = text.lines().position(begins).or_else(|| text.lines().position(|line| line.contains(key)));
+    let is_key = |line: &str| {
+        let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+    };
+    let quoted = format!("\"{key}\"");
+    let found = text.lines().position(is_key).or_else(|| text.lines().position(|line| line.contains(&quoted)));
     found.map(|index| index.saturating_add(1))
 }
 
@@ -45,6 +49,7 @@ mod tests {
     #[test]
     fn a_key_is_told_from_a_comment_about_it() {
         assert_eq!(line("# a: none\n'a': b\n", "a"), Some(2));
+        assert_eq!(line("ab: c\nd:\n  a: e\na : f\n", "a"), Some(4));
         assert_eq!(line("{\"b\": 1,\n \"c\": 2, \"a\": 3}", "a"), Some(2));
         assert_eq!(line("b: c\n", "a"), None);
     }

@@ -15,7 +15,7 @@ pub struct Address(PathBuf);
 
 /// Why text is not an [`Address`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a unix socket: write it as `unix:///run/containerd/containerd.sock`")]
+#[error("`{}` is not a unix socket: write it as `unix:///run/containerd/containerd.sock`", without_user(.0))]
 pub struct NotASocket(String);
 
 /// Where to look for the runtime.
@@ -158,6 +158,14 @@ impl Dialer {
     }
 }
 
+/// What is written for an address, but for a user and a password that may stand in front of a host.
+fn without_user(written: &str) -> String {
+    match (written.split_once("://"), written.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => written.to_owned(),
+    }
+}
+
 /// An absolute path without `..`. (Two paths are compared without `.` and empty components anyway.)
 pub fn straight(path: &Path) -> PathBuf {
     let mut straight = PathBuf::new();
@@ -219,5 +227,7 @@ mod tests {
         for bad in ["", "run/x.sock", "unix://run/x.sock", "tcp://127.0.0.1:1", "npipe:////./pipe/x"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
+        let error = "tcp://joe:hunter2@h:1".parse::<Address>().unwrap_err().to_string();
+        assert!(error.starts_with("`tcp://…@h:1` is not a unix socket"), "{error}");
     }
 }

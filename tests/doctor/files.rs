@@ -44,6 +44,11 @@ pub(super) const CRIO: &[(&str, &str)] = &[
         "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///var/run/crio/crio.sock\n",
     ),
 ];
+/// k3s alone, which has its kubelet in its own process.
+const K3S: &[(&str, &str)] = &[
+    ("/etc/systemd/system/k3s.service", "[Service]\nExecStart=/usr/local/bin/k3s server\n"),
+    ("/etc/systemd/system/multi-user.target.wants/k3s.service", ""),
+];
 const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 
 pub(super) fn put(root: &Path, path: &str, text: &str) {
@@ -118,6 +123,10 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
         ("/etc/containerd/config.toml", "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.1\"\n"),
         ("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "server = \"https://m.example\"\n"),
     ]);
+    let both = [
+        ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--container-runtime-endpoint=/run/repoint/repoint.sock\n"),
+        ("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n"),
+    ];
     let below = crio(&[(
         "/etc/containers/policy.json",
         "{\n\"default\": [{\"type\": \"reject\"}],\n\"transports\": {\"docker\": {\n\"k8s.gcr.io\": [{\"type\": \"insecureAcceptAnything\"}],\n\
@@ -160,8 +169,8 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
                 (KUBEADM_FLAGS, "KUBELET_KUBEADM_ARGS=\"--image-service-endpoint=unix:///run/repoint/repoint.sock\"\n"),
             ],
             "kubelet.lasting",
-            "warning",
-            "`kubeadm upgrade` writes it anew",
+            "note",
+            "kubeadm writes when a node joins",
             "repoint install",
             "/var/lib/kubelet/kubeadm-flags.env:1",
         ),
@@ -411,6 +420,76 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "",
         ),
         (&[("/etc/crio/crio.conf", "[crio\n")], "images.sandbox", "note", "/etc/crio/crio.conf:1", "", ""),
+        // With both endpoints led to repoint, its own configuration says which runtime it is; else nobody knows.
+        (
+            &[&left_over[..], &both, &[("/etc/repoint/repoint.toml", "runtime = \"/run/crio/crio.sock\"\n")]].concat(),
+            "kubelet.path",
+            "warning",
+            "/run/repoint/repoint.sock is none that ends in run/crio/crio.sock",
+            "the image endpoint alone",
+            "",
+        ),
+        (
+            &[&left_over[..], &both].concat(),
+            "kubelet.path",
+            "note",
+            "which runtime this node has can't be made out",
+            "by `runtime` in /etc/repoint/repoint.toml",
+            "",
+        ),
+        // What k3s makes is where it has its data.
+        (
+            &[
+                K3S,
+                &[
+                    ("/etc/rancher/k3s/config.yaml", "data-dir: /data\nkubelet-arg:\n- a=b\n- image-service-endpoint=/run/x.sock\n"),
+                    (
+                        "/data/agent/etc/containerd/config.toml",
+                        "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'k8s.gcr.io/pause:3.6'\n",
+                    ),
+                ],
+            ]
+            .concat(),
+            "images.sandbox",
+            "warning",
+            "pods are made with k8s.gcr.io/pause:3.6",
+            "set `pause-image: registry.k8s.io/pause:3.6` in /etc/rancher/k3s/config.yaml, from which /data/agent",
+            "/data/agent/etc/containerd/config.toml:3",
+        ),
+        (
+            &[K3S, &[("/etc/rancher/k3s/config.yaml", "kubelet-arg:\n- a=b\n- image-service-endpoint=/run/x.sock\n")]].concat(),
+            "kubelet.endpoint",
+            "failure",
+            "image calls go to unix:///run/x.sock",
+            "repoint install",
+            "/etc/rancher/k3s/config.yaml:3",
+        ),
+        // Whoever owns a node's files, they are looked at.
+        (
+            &[("/etc/os-release", "ID=rhcos\n"), ("/etc/machine-config-daemon/currentconfig", "{}")],
+            "kubelet.endpoint",
+            "ok",
+            "a flag, /etc/default/kubelet:2",
+            "",
+            "/etc/default/kubelet:2",
+        ),
+        (
+            &[
+                (
+                    "/etc/systemd/system/kubelet.service",
+                    "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/kubernetes/kubelet/config.json $NODEADM_KUBELET_ARGS\n",
+                ),
+                (
+                    "/etc/kubernetes/kubelet/config.json",
+                    "{\n  \"kind\": \"KubeletConfiguration\",\n  \"imageServiceEndpoint\": \"unix:///run/repoint/repoint.sock\"\n}\n",
+                ),
+            ],
+            "kubelet.lasting",
+            "note",
+            "it stays if the NodeConfig says it",
+            "--render nodeadm",
+            "/etc/kubernetes/kubelet/config.json:3",
+        ),
         // Kubeadm's note of the node is read, and not searched.
         (
             &[(
@@ -537,6 +616,18 @@ fn a_password_in_the_url_of_a_mirror_is_not_shown() {
     said.has("containerd.hosts", "warning", "is asked of m.example instead", "");
     said.has("containerd.hosts", "note", "containerd asks m.example for every registry", "");
     assert!(!output.stdout.contains("s3cret"), "{output:?}");
+}
+
+#[test]
+fn a_password_on_a_command_line_is_not_shown() {
+    let wrapper = "[Service]\nExecStart=/usr/bin/docker run -e HTTPS_PROXY=http://joe:s3cret@m.example kubelet\n";
+    let flag = "[Service]\nExecStart=/usr/bin/kubelet --container-runtime-endpoint=tcp://joe:s3cret@m.example:1\n";
+    for (unit, found) in [(wrapper, "but /usr/bin/docker"), (flag, "tcp://…@m.example:1")] {
+        let directory = node(&[("/etc/systemd/system/kubelet.service", unit)]);
+        let (output, said) = examined(directory.path());
+        said.has("kubelet.endpoint", "warning", found, "");
+        assert!(!output.stdout.contains("s3cret"), "{output:?}");
+    }
 }
 
 #[test]

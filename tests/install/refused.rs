@@ -60,7 +60,7 @@ fn what_contradicts_itself_or_is_in_the_way_is_named_by_file_and_line() {
             "k3s server",
             "/etc/rancher/k3s/config.yaml.d/99-z.yaml",
             "kubelet-arg:\n- image-service-endpoint=/run/z.sock\n",
-            "99-z.yaml:1: what is said here of the image endpoint goes before",
+            "99-z.yaml:2: what is said here of the image endpoint goes before",
         ),
         (
             "plain",

@@ -12,8 +12,8 @@ use crate::audit::record::{SandboxImage, SandboxOutcome};
 use crate::audit::{self, Event, Record};
 use crate::error::Chain;
 use crate::metrics;
-use crate::node::Tree;
-use crate::node::containerd::Containerd;
+use crate::node::containerd::{Containerd, Instance};
+use crate::node::{Node, Tree};
 use crate::proxy::overrides::Course;
 use crate::proxy::question::Presence;
 use crate::proxy::sandbox::Ask;
@@ -286,8 +286,10 @@ impl Watch {
 
 /// What containerd's files say. Where these are not known or can't be read, `sandbox_image` may say it.
 fn in_files(peer: &Peer) -> Option<String> {
+    let tree = Tree::at(Path::new("/"));
+    let node = Node::look(&tree).ok();
     let major = release(&peer.version).map(|(major, _)| major);
-    match Containerd::read(&Tree::at(Path::new("/")), &peer.address, major) {
+    match Containerd::read(&tree, Instance { address: &peer.address, node: node.as_ref(), major }) {
         Ok(found) => Some(found?.sandbox?.text),
         Err(error) => {
             let error = Chain(&error);

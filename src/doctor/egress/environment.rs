@@ -36,7 +36,16 @@ impl Environment {
             let proxies = Proxies::of_environment();
             return Self { proxies, bundle: None, told: told.to_owned(), places: Vec::new() };
         };
-        let variables = unit.environment(&case.tree).unwrap_or_default();
+        let variables = match unit.environment(&case.tree) {
+            Ok(variables) => variables,
+            Err(error) => {
+                let told = format!(
+                    "see to HTTPS_PROXY= and NO_PROXY= in the environment of {}, which can't be made out here, so no proxy was used: {error}",
+                    unit.name
+                );
+                return Self { proxies: Proxies::default(), bundle: None, told, places: Vec::new() };
+            }
+        };
         let mut places = Vec::new();
         let mut value = |name: &str| {
             let names = [format!("{prefix}{name}"), name.to_owned(), name.to_ascii_lowercase()];

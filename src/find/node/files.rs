@@ -2,7 +2,7 @@
 
 use super::{Found, Kind, Mention, Place, Site, Whose, substitute, unread};
 use crate::find::document::{Document, Form};
-use crate::node::containerd::Containerd;
+use crate::node::containerd::{Containerd, Instance};
 use crate::node::crio;
 use crate::node::pause::{Pause, Sayings};
 use crate::node::{Kind as NodeKind, Node};
@@ -20,8 +20,13 @@ pub(super) fn look(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> F
     }
     let mut files: Vec<PathBuf> = FLAGS.iter().map(PathBuf::from).collect();
     // What could not be understood was told of with the sandbox image.
-    files
-        .extend(Containerd::read(site.tree, runtime, None).ok().flatten().map(|found| found.files).unwrap_or_default());
+    files.extend(
+        Containerd::read(site.tree, Instance { address: runtime, node, major: None })
+            .ok()
+            .flatten()
+            .map(|found| found.files)
+            .unwrap_or_default(),
+    );
     files.push(crio::FILE.into());
     let drop_ins = site.tree.names(Path::new(crio::DIRECTORY)).unwrap_or_default();
     files.extend(drop_ins.iter().map(|name| Path::new(crio::DIRECTORY).join(name)));
@@ -59,13 +64,13 @@ fn sandbox(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> Found {
 
 /// The manifests of static pods.
 fn manifests(site: &Site<'_>, node: Option<&Node>, found: &mut Found) -> Vec<PathBuf> {
-    let usual = node.map_or(NodeKind::Plain, |node| node.kind).manifests();
-    let said = node.and_then(|node| node.pods.manifests.as_ref()).map_or(usual, |word| word.text.as_str());
-    let path = Path::new(said);
-    if matches!(site.tree.find(path), Ok(Some(_))) {
-        return vec![path.to_owned()];
+    let usual = || node.map_or(NodeKind::Plain, |node| node.kind).manifests();
+    let said = node.and_then(|node| node.pods.manifests.as_ref()).map(|word| PathBuf::from(&word.text));
+    let path = said.unwrap_or_else(usual);
+    if matches!(site.tree.find(&path), Ok(Some(_))) {
+        return vec![path];
     }
-    match site.tree.names(path) {
+    match site.tree.names(&path) {
         // As a kubelet does, which passes over what editors leave.
         Ok(names) => names.iter().filter(|name| !name.starts_with('.')).map(|name| path.join(name)).collect(),
         Err(error) => {

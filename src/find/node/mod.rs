@@ -29,7 +29,7 @@ const USUAL: &str = "/run/containerd/containerd.sock";
 
 /// Everything on this node that names an image.
 pub async fn look(site: &Site<'_>) -> Found {
-    let node = Node::read(site.tree, None);
+    let node = Node::look(site.tree);
     let mut found = Found::default();
     if let Err(error) = &node {
         found.unread.push(unread("the kubelet's endpoints, flags and static pods", error.to_string()));
