@@ -159,7 +159,8 @@ impl Document<'_> {
         let Err(broken) = read else { return (mentions, None) };
         let is_template = self.text.contains("{{");
         let kind = if is_template { Kind::Template } else { kind };
-        mentions.extend(self.searched(broken.from, kind, Comments::Hash));
+        let rest = self.searched(broken.from, kind, Comments::Hash).into_iter();
+        mentions.extend(rest.filter(|mention| !mention.start().is_some_and(|at| broken.shown.contains(&at))));
         let unread = Unread {
             place: format!("{}:{}", self.name, broken.line),
             why: format!("this is not YAML: {}; searched as text", broken.what),

@@ -1,13 +1,14 @@
 //! YAML, and JSON, which is some of it, with the bytes that say each thing.
 //!
 //! A document is a tree of nodes in one list; an alias is a number in it, so that what is written small stays small however
-//! much it stands for. The objects of a list (`items` at the top) are shown one after another, and are gone after that.
+//! much it stands for. The objects of a list (`items` at the top) are shown one after another, and are gone after that. Values of
+//! JSON that follow one another, as `cat` and `jq -c` put them, are a document each, which YAML would not have.
 
 mod tree;
 
 pub use tree::{Id, Node, Tree, What};
 
-use granit_parser::{Event, Parser, ScanError, Span};
+use granit_parser::{Event, Parser, Span};
 use std::ops::Range;
 
 /// Why the rest of a text could not be read.
@@ -20,23 +21,44 @@ pub struct Broken {
     pub what: String,
     /// The byte at which the document begins that it is in. All before it was read.
     pub from: usize,
+    /// The bytes of that document which were read all the same, since they are objects of a list.
+    pub shown: Range<usize>,
 }
 
 /// So many nodes take some 200 MiB. No object is of that size.
 const NODES: usize = 2_000_000;
 
-/// Shows `see` each document of a text, and each object of a list.
+/// Shows `see` each document of a text, and each object of a list, of which the last may be one that does not end.
 ///
 /// # Errors
 ///
 /// When some of it is no YAML, or has more nodes than are taken. What was read before that has been shown.
 pub fn read<'a>(text: &'a str, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Result<(), Broken> {
-    let mut reader = Reader::default();
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| reader.broken(&error))?;
-        reader.take(event, &span, see)?;
+    let mut next = Some(0);
+    while let Some(from) = next {
+        next = stretch(text, from, see)?;
     }
     Ok(())
+}
+
+/// Reads from there to the end, or to where a value of JSON begins right behind another one.
+fn stretch<'a>(text: &'a str, base: usize, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Result<Option<usize>, Broken> {
+    let mut reader = Reader { base, from: base, end: base, ..Reader::default() };
+    let lines = || text.get(..base).unwrap_or_default().matches('\n').count();
+    for event in Parser::new_from_str(text.get(base..).unwrap_or_default()) {
+        let taken = match event {
+            Ok((event, span)) => reader.take(event, &span, see),
+            Err(error) => Err((error.marker().line(), error.info())),
+        };
+        if let Err((line, what)) = taken {
+            return Err(reader.broken(line.max(1).saturating_add(lines()), what, see));
+        }
+        if let Some(next) = reader.another(text) {
+            reader.finish(see);
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
 }
 
 /// A collection that has not ended.
@@ -50,30 +72,41 @@ struct Reader<'a> {
     tree: Tree<'a>,
     open: Vec<Open>,
     root: Option<Id>,
+    /// The byte of the text at which the parser began.
+    base: usize,
     /// Where the document begins.
     from: usize,
+    /// Up to where it was read.
+    end: usize,
+    /// Where the objects of a list are that were shown.
+    shown: Option<Range<usize>>,
 }
 
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "events may come to be that are not known here")]
-    fn take(&mut self, event: Event<'a>, span: &Span, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Result<(), Broken> {
+    fn take(
+        &mut self,
+        event: Event<'a>,
+        span: &Span,
+        see: &mut dyn FnMut(&Tree<'a>, Id),
+    ) -> Result<(), (usize, String)> {
         let at = span.byte_range().unwrap_or_default();
+        let at = at.start.saturating_add(self.base)..at.end.saturating_add(self.base);
         if self.tree.len() > NODES {
-            let what = format!("more than {NODES} nodes");
-            return Err(Broken { line: span.start.line(), what, from: self.from });
+            return Err((span.start.line(), format!("more than {NODES} nodes")));
         }
+        self.end = self.end.max(at.end);
         match event {
             Event::DocumentStart(..) => {
                 self.tree.clear();
                 self.root = None;
                 self.from = at.start;
+                self.shown = None;
             }
             Event::DocumentEnd => {
-                if let Some(root) = self.root.take() {
-                    see(&self.tree, root);
-                }
+                self.finish(see);
                 self.from = at.end;
             }
             Event::Scalar(says, style, anchor, _) => {
@@ -92,21 +125,33 @@ impl<'a> Reader<'a> {
                 let id = self.tree.push(at, What::Mapping(Vec::new()), anchor);
                 self.open.push(Open::Mapping(id, None));
             }
-            Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open::Sequence(id) | Open::Mapping(id, _)) = self.open.pop() {
-                    self.tree.end(id, at.end);
-                    self.place(id, see);
-                }
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(at.end, see),
             _ => {}
         }
         Ok(())
     }
 
+    /// Ends the innermost collection.
+    fn close(&mut self, end: usize, see: &mut dyn FnMut(&Tree<'a>, Id)) {
+        if let Some(Open::Sequence(id) | Open::Mapping(id, _)) = self.open.pop() {
+            self.tree.end(id, end);
+            self.place(id, see);
+        }
+    }
+
+    /// Ends the document.
+    fn finish(&mut self, see: &mut dyn FnMut(&Tree<'a>, Id)) {
+        if let Some(root) = self.root.take() {
+            see(&self.tree, root);
+        }
+    }
+
     /// Puts a node where it belongs.
     fn place(&mut self, id: Id, see: &mut dyn FnMut(&Tree<'a>, Id)) {
-        if self.is_item() {
+        if self.is_in_list() {
             see(&self.tree, id);
+            let at = self.tree.at(id);
+            self.shown = Some(self.shown.as_ref().map_or(at.start, |shown| shown.start)..at.end);
             self.tree.forget(id);
             return;
         }
@@ -120,14 +165,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether what ends now is an object of a list.
-    fn is_item(&self) -> bool {
-        let [Open::Mapping(_, Some(key)), Open::Sequence(_)] = self.open.as_slice() else { return false };
-        self.tree.scalar(*key) == Some("items")
+    /// Whether what is next, or ends now, is an object of a list.
+    fn is_in_list(&self) -> bool {
+        matches!(self.open.as_slice(), [list, Open::Sequence(_)] if self.lists(list))
     }
 
-    fn broken(&self, error: &ScanError) -> Broken {
-        Broken { line: error.marker().line().max(1), what: error.info(), from: self.from }
+    fn lists(&self, open: &Open) -> bool {
+        matches!(open, Open::Mapping(_, Some(key)) if self.tree.scalar(*key) == Some("items"))
+    }
+
+    /// The byte at which another value of JSON begins, where one has just ended. What begins with two braces is a template.
+    fn another(&self, text: &str) -> Option<usize> {
+        let root = self.root.filter(|_| self.open.is_empty())?;
+        let is_json = |text: &str| text.starts_with(['{', '[']) && !text.starts_with("{{");
+        let at = self.tree.at(root);
+        let rest = text.get(at.end..)?.trim_start();
+        let is_followed = is_json(rest) && is_json(text.get(at)?);
+        is_followed.then(|| text.len().saturating_sub(rest.len()))
+    }
+
+    /// Shows what there is of an object that does not end, and says where all that was.
+    fn broken(mut self, line: usize, what: String, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Broken {
+        if matches!(self.open.as_slice(), [list, Open::Sequence(_), _, ..] if self.lists(list)) {
+            while self.open.len() > 2 {
+                self.close(self.end, see);
+            }
+        }
+        Broken { line, what, from: self.from, shown: self.shown.unwrap_or(self.from..self.from) }
     }
 }
 

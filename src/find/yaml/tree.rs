@@ -62,6 +62,11 @@ impl<'a> Tree<'a> {
         id
     }
 
+    /// Its own bytes.
+    pub(super) fn at(&self, id: Id) -> Range<usize> {
+        self.nodes.get(id.0).map(|node| node.at.clone()).unwrap_or_default()
+    }
+
     pub(super) fn end(&mut self, id: Id, end: usize) {
         if let Some(node) = self.nodes.get_mut(id.0) {
             node.at.end = end;
