@@ -142,6 +142,41 @@ fn a_list_that_breaks_off_is_told_once_and_lists_that_follow_one_another_are_all
 }
 
 #[test]
+fn what_a_list_of_one_kind_has_in_it_is_of_that_kind() {
+    let mut pods = [
+        pod("shop", "web-5d78c9869d-x2kqz", &owner("ReplicaSet", "web-5d78c9869d"), &["k8s.gcr.io/web:1"]),
+        pod("shop", "alone", &json!([]), &["k8s.gcr.io/alone:1"]),
+    ];
+    for pod in pods.iter_mut().filter_map(Value::as_object_mut) {
+        pod.retain(|key, _| key != "apiVersion" && key != "kind");
+    }
+    let map = json!({"metadata": {"name": "m", "namespace": "b", "uid": "u"}, "data": {"image": "k8s.gcr.io/map:1"}});
+    let policy = json!({"metadata": {"name": "p", "uid": "u"}, "spec": {"image": "k8s.gcr.io/policy:1"}});
+    let list = |version: &str, kind: &str, items: &[Value]| json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items});
+    let lists = [
+        list("v1", "PodList", &pods),
+        list("v1", "ConfigMapList", &[map]),
+        list("kyverno.io/v1", "PolicyList", &[policy]),
+        // A list that says its kind behind its items; and what only has `items`.
+        json!({"apiVersion": "v1", "items": [pods[1]], "kind": "PodList"}),
+        json!({"items": [{"metadata": {"namespace": "c"}, "image": "k8s.gcr.io/none:1"}]}),
+    ];
+    let text = lists.map(|list| list.to_string()).join("\n");
+    let mut said = places(&json(&["-"], &text));
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "-:5:50: k8s.gcr.io/none:1",
+            "b ConfigMap m: k8s.gcr.io/map:1",
+            "shop Deployment web, container c0: k8s.gcr.io/web:1",
+            "shop Pod alone, container c0: k8s.gcr.io/alone:1",
+            "shop object alone, container c0: k8s.gcr.io/alone:1",
+        ]
+    );
+}
+
+#[test]
 fn every_kind_of_workload_is_read_and_every_kind_of_container() {
     let template = json!({"spec": {
         "initContainers": [{"name": "i", "image": "k8s.gcr.io/init:1"}],

@@ -141,7 +141,7 @@ impl Document<'_> {
         let mut found = Vec::new();
         if self.form == Form::Yaml(Kind::Kustomize) {
             // What is no YAML has been told of.
-            let _broken = yaml::read(self.text, &mut |tree, root| {
+            let _broken = yaml::read(self.text, &mut |tree, root, _| {
                 found.extend(image::selectors(self.text, tree, root));
             });
         }
@@ -154,7 +154,7 @@ impl Document<'_> {
         let whose = self.namespace.map_or(Whose::Unknown, |name| Whose::Namespace(name.to_owned()));
         let context = Context { whose, is_kustomization: kind == Kind::Kustomize, ..Context::default() };
         let mut walk = Walk::new(self.text, kind);
-        let read = yaml::read(self.text, &mut |tree, root| walk.document(tree, root, &context));
+        let read = yaml::read(self.text, &mut |tree, root, list| walk.document(tree, root, list, &context));
         let mut mentions = walk.mentions;
         let Err(broken) = read else { return (mentions, None) };
         let is_template = self.text.contains("{{");

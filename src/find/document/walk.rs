@@ -8,7 +8,7 @@ use super::super::text::{self, About, Comments};
 use super::super::yaml::{self, Id, Tree, What};
 use super::super::{Extent, Kind, Mention, Part, Place};
 use super::image::{self, Split};
-use super::object::{self, Context};
+use super::object::{Context, Identity};
 use crate::reference::Reference;
 use std::collections::HashSet;
 
@@ -21,6 +21,8 @@ pub(super) struct Walk<'a> {
     depth: usize,
     kind: Kind,
     global: Option<Part>,
+    /// The object of a list that this is about, and the list.
+    item: Option<(Id, Id)>,
     /// The bytes at which pieces of names begin, and those of whole names.
     seen: HashSet<usize>,
     told: HashSet<Vec<usize>>,
@@ -69,6 +71,7 @@ impl<'a> Walk<'a> {
             depth: 0,
             kind,
             global: None,
+            item: None,
             seen: HashSet::new(),
             told: HashSet::new(),
             mentions: Vec::new(),
@@ -76,7 +79,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Through a document, or an object of a list.
-    pub(super) fn document(&mut self, tree: &Tree<'_>, root: Id, context: &Context) {
+    pub(super) fn document(&mut self, tree: &Tree<'_>, root: Id, list: Option<Id>, context: &Context) {
+        self.item = list.map(|list| (root, list));
         let global = [&["global", "imageRegistry"][..], &["global", "image", "registry"]]
             .iter()
             .find_map(|path| tree.below(root, path));
@@ -110,11 +114,12 @@ impl<'a> Walk<'a> {
     }
 
     fn mapping(&mut self, tree: &Tree<'_>, id: Id, key: &str, outer: &Context, container: Option<&str>) {
-        let is_object = object::is_object(tree, id);
-        if is_object && object::is_policy(tree, id) {
+        let list = self.item.filter(|(item, _)| *item == id).map(|(_, list)| list);
+        let identity = Identity::of(tree, id).or_else(|| Identity::listed(tree, id, list?));
+        if identity.is_some_and(Identity::is_policy) {
             return;
         }
-        let own = is_object.then(|| Context::of(tree, id, outer));
+        let own = identity.map(|identity| Context::of(tree, id, identity, outer));
         let context = own.as_ref().unwrap_or(outer);
         let name = tree.text(id, &["image"]).and_then(|_| tree.text(id, &["name"]));
         let container = name.or(container);
@@ -137,7 +142,7 @@ impl<'a> Walk<'a> {
                 self.template(tree, id, key, context, container);
             }
             let inner = tree.scalar(*key_id).unwrap_or_default();
-            let is_left_out = inner == COPY || inner == "managedFields" || (is_object && inner == "status");
+            let is_left_out = inner == COPY || inner == "managedFields" || (identity.is_some() && inner == "status");
             if is_left_out || told.contains(inner) {
                 continue;
             }
@@ -244,12 +249,13 @@ impl<'a> Walk<'a> {
             depth: self.depth.saturating_add(1),
             kind: self.kind,
             global: None,
+            item: None,
             seen: HashSet::new(),
             told: HashSet::new(),
             mentions: Vec::new(),
         };
         // What lives in another object is that object's, not what is within it.
-        let read = yaml::read(text, &mut |tree, root| inner.document(tree, root, context));
+        let read = yaml::read(text, &mut |tree, root, list| inner.document(tree, root, list, context));
         if read.is_ok() {
             self.mentions.extend(inner.mentions);
             self.seen.extend(inner.seen);

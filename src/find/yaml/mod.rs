@@ -28,12 +28,15 @@ pub struct Broken {
 /// So many nodes take some 200 MiB. No object is of that size.
 const NODES: usize = 2_000_000;
 
+/// Who is shown a document, or an object and the list that it is of, as far as that was read.
+pub type See<'s, 'a> = dyn FnMut(&Tree<'a>, Id, Option<Id>) + 's;
+
 /// Shows `see` each document of a text, and each object of a list, of which the last may be one that does not end.
 ///
 /// # Errors
 ///
 /// When some of it is no YAML, or has more nodes than are taken. What was read before that has been shown.
-pub fn read<'a>(text: &'a str, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Result<(), Broken> {
+pub fn read<'a>(text: &'a str, see: &mut See<'_, 'a>) -> Result<(), Broken> {
     let mut next = Some(0);
     while let Some(from) = next {
         next = stretch(text, from, see)?;
@@ -42,7 +45,7 @@ pub fn read<'a>(text: &'a str, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Result<(),
 }
 
 /// Reads from there to the end, or to where a value of JSON begins right behind another one.
-fn stretch<'a>(text: &'a str, base: usize, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Result<Option<usize>, Broken> {
+fn stretch<'a>(text: &'a str, base: usize, see: &mut See<'_, 'a>) -> Result<Option<usize>, Broken> {
     let mut reader = Reader { base, from: base, end: base, ..Reader::default() };
     let lines = || text.get(..base).unwrap_or_default().matches('\n').count();
     for event in Parser::new_from_str(text.get(base..).unwrap_or_default()) {
@@ -86,12 +89,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "events may come to be that are not known here")]
-    fn take(
-        &mut self,
-        event: Event<'a>,
-        span: &Span,
-        see: &mut dyn FnMut(&Tree<'a>, Id),
-    ) -> Result<(), (usize, String)> {
+    fn take(&mut self, event: Event<'a>, span: &Span, see: &mut See<'_, 'a>) -> Result<(), (usize, String)> {
         let at = span.byte_range().unwrap_or_default();
         let at = at.start.saturating_add(self.base)..at.end.saturating_add(self.base);
         if self.tree.len() > NODES {
@@ -132,7 +130,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the innermost collection.
-    fn close(&mut self, end: usize, see: &mut dyn FnMut(&Tree<'a>, Id)) {
+    fn close(&mut self, end: usize, see: &mut See<'_, 'a>) {
         if let Some(Open::Sequence(id) | Open::Mapping(id, _)) = self.open.pop() {
             self.tree.end(id, end);
             self.place(id, see);
@@ -140,16 +138,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the document.
-    fn finish(&mut self, see: &mut dyn FnMut(&Tree<'a>, Id)) {
+    fn finish(&mut self, see: &mut See<'_, 'a>) {
         if let Some(root) = self.root.take() {
-            see(&self.tree, root);
+            see(&self.tree, root, None);
         }
     }
 
     /// Puts a node where it belongs.
-    fn place(&mut self, id: Id, see: &mut dyn FnMut(&Tree<'a>, Id)) {
-        if self.is_in_list() {
-            see(&self.tree, id);
+    fn place(&mut self, id: Id, see: &mut See<'_, 'a>) {
+        if let Some(list) = self.list() {
+            see(&self.tree, id, Some(list));
             let at = self.tree.at(id);
             self.shown = Some(self.shown.as_ref().map_or(at.start, |shown| shown.start)..at.end);
             self.tree.forget(id);
@@ -165,13 +163,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether what is next, or ends now, is an object of a list.
-    fn is_in_list(&self) -> bool {
-        matches!(self.open.as_slice(), [list, Open::Sequence(_)] if self.lists(list))
-    }
-
-    fn lists(&self, open: &Open) -> bool {
-        matches!(open, Open::Mapping(_, Some(key)) if self.tree.scalar(*key) == Some("items"))
+    /// The list of which an object is next, or ends now.
+    fn list(&self) -> Option<Id> {
+        match self.open.as_slice() {
+            [Open::Mapping(list, Some(key)), Open::Sequence(_)] if self.tree.scalar(*key) == Some("items") => {
+                Some(*list)
+            }
+            _ => None,
+        }
     }
 
     /// The byte at which another value of JSON begins, where one has just ended. What begins with two braces is a template.
@@ -185,8 +184,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Shows what there is of an object that does not end, and says where all that was.
-    fn broken(mut self, line: usize, what: String, see: &mut dyn FnMut(&Tree<'a>, Id)) -> Broken {
-        if matches!(self.open.as_slice(), [list, Open::Sequence(_), _, ..] if self.lists(list)) {
+    fn broken(mut self, line: usize, what: String, see: &mut See<'_, 'a>) -> Broken {
+        let object = self.open.split_off(self.open.len().min(2));
+        if self.list().is_some() {
+            self.open.extend(object);
             while self.open.len() > 2 {
                 self.close(self.end, see);
             }
