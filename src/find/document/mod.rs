@@ -25,8 +25,8 @@ pub enum Form {
     Template,
     /// A recipe of an image.
     Dockerfile,
-    /// Something else that is configuration, or a script.
-    Text,
+    /// Something else that is configuration, or a script, with comments like these.
+    Text(Comments),
 }
 
 /// A text, and what is known of it.
@@ -97,12 +97,18 @@ impl Form {
                 Some(Self::Yaml(if name.contains("values") { Kind::Values } else { Kind::Manifest }))
             }
             _ if TEMPLATES.contains(&end) => Some(Self::Template),
-            _ if TEXTS.contains(&end) => Some(Self::Text),
+            _ if TEXTS.contains(&end) => Some(Self::text(path)),
             _ if matches!(name.as_str(), "makefile" | "gnumakefile" | "tiltfile" | "jenkinsfile" | "vagrantfile") => {
-                Some(Self::Text)
+                Some(Self::text(path))
             }
             _ => None,
         }
+    }
+
+    /// That of a file that is nothing else.
+    pub fn text(path: &Path) -> Self {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Self::Text(Comments::of(name).unwrap_or(Comments::ANY))
     }
 }
 
@@ -113,9 +119,9 @@ impl Document<'_> {
     pub fn read(&self) -> (Vec<Mention>, Option<Unread>) {
         let (mut mentions, unread) = match self.form {
             Form::Yaml(kind) => self.yaml(kind),
-            Form::Template => (self.searched(0, Kind::Template, Comments::Hash), None),
+            Form::Template => (self.searched(0, Kind::Template, Comments::TEMPLATE), None),
             Form::Dockerfile => (dockerfile::read(self.text), None),
-            Form::Text => (self.searched(0, Kind::Text, Comments::HashAndSlashes), None),
+            Form::Text(comments) => (self.searched(0, Kind::Text, comments), None),
         };
         let mut lines = Lines::new(self.text);
         without_shared(&mut mentions);
@@ -158,8 +164,8 @@ impl Document<'_> {
         let mut mentions = walk.mentions;
         let Err(broken) = read else { return (mentions, None) };
         let is_template = self.text.contains("{{");
-        let kind = if is_template { Kind::Template } else { kind };
-        let rest = self.searched(broken.from, kind, Comments::Hash).into_iter();
+        let (kind, comments) = if is_template { (Kind::Template, Comments::TEMPLATE) } else { (kind, Comments::HASH) };
+        let rest = self.searched(broken.from, kind, comments).into_iter();
         mentions.extend(rest.filter(|mention| !mention.start().is_some_and(|at| broken.shown.contains(&at))));
         let unread = Unread {
             place: format!("{}:{}", self.name, broken.line),

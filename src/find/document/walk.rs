@@ -35,8 +35,9 @@ const DEPTH: usize = 3;
 /// Keys of what is written for people.
 const PROSE: [&str; 8] = ["comment", "description", "doc", "message", "notes", "reason", "summary", "title"];
 
-/// What `kubectl apply` keeps: a copy.
-const COPY: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// What those keep that apply objects: copies.
+const COPIES: [&str; 3] =
+    ["kapp.k14s.io/original", "kubectl.kubernetes.io/last-applied-configuration", "objectset.rio.cattle.io/applied"];
 
 /// Keys of command lines.
 const COMMANDS: [&str; 15] = [
@@ -142,7 +143,7 @@ impl<'a> Walk<'a> {
                 self.template(tree, id, key, context, container);
             }
             let inner = tree.scalar(*key_id).unwrap_or_default();
-            let is_left_out = inner == COPY || inner == "managedFields" || (identity.is_some() && inner == "status");
+            let is_left_out = is_copy(inner) || inner == "managedFields" || (identity.is_some() && inner == "status");
             if is_left_out || told.contains(inner) {
                 continue;
             }
@@ -189,7 +190,7 @@ impl<'a> Walk<'a> {
             self.nested(start, raw, context);
         }
         let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
-        let masked = if has_lines { text::mask(&masked, Comments::Hash) } else { masked };
+        let masked = if has_lines { text::mask(&masked, Comments::of(key).unwrap_or(Comments::HASH)) } else { masked };
         // `old=new`, as kustomize's command line and Argo CD have it: the first selects, the second is what is asked for.
         let masked = match masked.split_once('=').filter(|_| key == "listed-image") {
             Some((selector, new)) => format!("{}={new}", " ".repeat(selector.len())),
@@ -203,7 +204,7 @@ impl<'a> Walk<'a> {
         let Some(node) = tree.node(id) else { return };
         let raw = self.text.get(node.at.clone()).filter(|raw| raw.starts_with("{{"));
         if let Some(raw) = raw {
-            self.search(&text::mask(raw, Comments::Hash), node.at.start, key, context, container);
+            self.search(&text::mask(raw, Comments::HASH), node.at.start, key, context, container);
         }
     }
 
@@ -298,6 +299,10 @@ impl<'a> Walk<'a> {
 fn is_block(style: granit_parser::ScalarStyle) -> bool {
     use granit_parser::ScalarStyle::{Folded, Literal};
     matches!(style, Literal | Folded)
+}
+
+fn is_copy(key: &str) -> bool {
+    COPIES.contains(&key) || key.starts_with("kapp.k14s.io/original-diff")
 }
 
 fn ends_in(key: &str, word: &str) -> bool {

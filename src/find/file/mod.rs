@@ -62,7 +62,7 @@ impl Input {
         }
         let text = text(&name, &mut file, LARGEST)?;
         let is_object = text.lines().any(|line| line.starts_with("apiVersion:")) || text.starts_with('{');
-        let form = form.unwrap_or(if is_object { Form::Yaml(Kind::Manifest) } else { Form::Text });
+        let form = form.unwrap_or(if is_object { Form::Yaml(Kind::Manifest) } else { Form::text(path) });
         Ok(Self { path: Some(path.to_owned()), name, text, form })
     }
 }

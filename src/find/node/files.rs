@@ -26,7 +26,7 @@ pub(super) fn look(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> F
     files.extend(drop_ins.iter().map(|name| Path::new(crio::DIRECTORY).join(name)));
     for file in files {
         let mut others = Found::default();
-        read(site, &file, Form::Text, &mut others);
+        read(site, &file, Form::text(&file), &mut others);
         let is_known = |mention: &Mention| {
             found
                 .mentions
