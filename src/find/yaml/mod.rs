@@ -28,6 +28,10 @@ pub struct Broken {
 /// So many nodes take some 200 MiB. No object is of that size.
 const NODES: usize = 2_000_000;
 
+/// So many steps through mappings that are merged into others (`<<`) take a second or two; files that people write have less than a
+/// million.
+const STEPS: usize = 10_000_000;
+
 /// Who is shown a document, or an object and the list that it is of, as far as that was read.
 pub type See<'s, 'a> = dyn FnMut(&Tree<'a>, Id, Option<Id>) + 's;
 
@@ -35,7 +39,7 @@ pub type See<'s, 'a> = dyn FnMut(&Tree<'a>, Id, Option<Id>) + 's;
 ///
 /// # Errors
 ///
-/// When some of it is no YAML, or has more nodes than are taken. What was read before that has been shown.
+/// When some of it is no YAML, or has more nodes or merges than are taken. What was read before that has been shown.
 pub fn read<'a>(text: &'a str, see: &mut See<'_, 'a>) -> Result<(), Broken> {
     let mut next = Some(0);
     while let Some(from) = next {
@@ -50,15 +54,17 @@ fn stretch<'a>(text: &'a str, base: usize, see: &mut See<'_, 'a>) -> Result<Opti
     let lines = || text.get(..base).unwrap_or_default().matches('\n').count();
     for event in Parser::new_from_str(text.get(base..).unwrap_or_default()) {
         let taken = match event {
-            Ok((event, span)) => reader.take(event, &span, see),
+            Ok((event, span)) => reader.take(event, &span, see).map_err(|what| (span.start.line(), what)),
             Err(error) => Err((error.marker().line(), error.info())),
         };
         if let Err((line, what)) = taken {
             return Err(reader.broken(line.max(1).saturating_add(lines()), what, see));
         }
         if let Some(next) = reader.another(text) {
-            reader.finish(see);
-            return Ok(Some(next));
+            return match reader.finish(see) {
+                Ok(()) => Ok(Some(next)),
+                Err(what) => Err(reader.broken(lines().saturating_add(1), what, see)),
+            };
         }
     }
     Ok(None)
@@ -83,17 +89,19 @@ struct Reader<'a> {
     end: usize,
     /// Where the objects of a list are that were shown.
     shown: Option<Range<usize>>,
+    /// What the document's merges take.
+    steps: usize,
 }
 
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "events may come to be that are not known here")]
-    fn take(&mut self, event: Event<'a>, span: &Span, see: &mut See<'_, 'a>) -> Result<(), (usize, String)> {
+    fn take(&mut self, event: Event<'a>, span: &Span, see: &mut See<'_, 'a>) -> Result<(), String> {
         let at = span.byte_range().unwrap_or_default();
         let at = at.start.saturating_add(self.base)..at.end.saturating_add(self.base);
         if self.tree.len() > NODES {
-            return Err((span.start.line(), format!("more than {NODES} nodes")));
+            return Err(format!("more than {NODES} nodes"));
         }
         self.end = self.end.max(at.end);
         match event {
@@ -102,18 +110,19 @@ impl<'a> Reader<'a> {
                 self.root = None;
                 self.from = at.start;
                 self.shown = None;
+                self.steps = 0;
             }
             Event::DocumentEnd => {
-                self.finish(see);
+                self.finish(see)?;
                 self.from = at.end;
             }
             Event::Scalar(says, style, anchor, _) => {
                 let id = self.tree.push(at, What::Scalar(says, style), anchor);
-                self.place(id, see);
+                self.place(id, see)?;
             }
             Event::Alias(anchor) => {
                 let id = self.tree.push(at, What::Alias(anchor), 0);
-                self.place(id, see);
+                self.place(id, see)?;
             }
             Event::SequenceStart(_, anchor, _) => {
                 let id = self.tree.push(at, What::Sequence(Vec::new()), anchor);
@@ -123,35 +132,46 @@ impl<'a> Reader<'a> {
                 let id = self.tree.push(at, What::Mapping(Vec::new()), anchor);
                 self.open.push(Open::Mapping(id, None));
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(at.end, see),
+            Event::SequenceEnd | Event::MappingEnd => self.close(at.end, see)?,
             _ => {}
         }
         Ok(())
     }
 
     /// Ends the innermost collection.
-    fn close(&mut self, end: usize, see: &mut See<'_, 'a>) {
-        if let Some(Open::Sequence(id) | Open::Mapping(id, _)) = self.open.pop() {
-            self.tree.end(id, end);
-            self.place(id, see);
+    fn close(&mut self, end: usize, see: &mut See<'_, 'a>) -> Result<(), String> {
+        match self.open.pop() {
+            Some(Open::Sequence(id) | Open::Mapping(id, _)) => {
+                self.tree.end(id, end);
+                self.place(id, see)
+            }
+            None => Ok(()),
         }
     }
 
     /// Ends the document.
-    fn finish(&mut self, see: &mut See<'_, 'a>) {
-        if let Some(root) = self.root.take() {
-            see(&self.tree, root, None);
+    fn finish(&mut self, see: &mut See<'_, 'a>) -> Result<(), String> {
+        self.root.take().map_or(Ok(()), |root| self.show(root, None, see))
+    }
+
+    /// Shows what does not take too long to look at.
+    fn show(&mut self, id: Id, list: Option<Id>, see: &mut See<'_, 'a>) -> Result<(), String> {
+        self.steps = self.steps.saturating_add(self.tree.steps(id, STEPS));
+        if self.steps > STEPS {
+            return Err(format!("more than {STEPS} steps through merged mappings"));
         }
+        see(&self.tree, id, list);
+        Ok(())
     }
 
     /// Puts a node where it belongs.
-    fn place(&mut self, id: Id, see: &mut See<'_, 'a>) {
+    fn place(&mut self, id: Id, see: &mut See<'_, 'a>) -> Result<(), String> {
         if let Some(list) = self.list() {
-            see(&self.tree, id, Some(list));
+            self.show(id, Some(list), see)?;
             let at = self.tree.at(id);
             self.shown = Some(self.shown.as_ref().map_or(at.start, |shown| shown.start)..at.end);
             self.tree.forget(id);
-            return;
+            return Ok(());
         }
         match self.open.last_mut() {
             None => self.root = Some(id),
@@ -161,6 +181,7 @@ impl<'a> Reader<'a> {
                 Some(key) => self.tree.put(*parent, key, id),
             },
         }
+        Ok(())
     }
 
     /// The list of which an object is next, or ends now.
@@ -188,9 +209,7 @@ impl<'a> Reader<'a> {
         let object = self.open.split_off(self.open.len().min(2));
         if self.list().is_some() {
             self.open.extend(object);
-            while self.open.len() > 2 {
-                self.close(self.end, see);
-            }
+            while self.open.len() > 2 && self.close(self.end, see).is_ok() {}
         }
         Broken { line, what, from: self.from, shown: self.shown.unwrap_or(self.from..self.from) }
     }

@@ -82,3 +82,18 @@ fn what_is_nested_too_deep_is_broken_and_nothing_else() {
         assert!(read(&text, &mut |_, _, _| ()).is_err());
     }
 }
+
+#[test]
+fn merges_are_counted_before_anybody_looks() {
+    let text = |mappings: usize, entries: usize| {
+        let entries: String = (0..entries).map(|number| format!("k{number}: 1, ")).collect();
+        let merging = "- {<<: *b, x: 1}\n".repeat(mappings);
+        format!("a: &a {{{entries}}}\nb: &b {{<<: *a}}\nc:\n{merging}---\nd: 1\n")
+    };
+    let mut seen = 0;
+    let mut see = |_: &Tree<'_>, _, _| seen += 1;
+    assert_eq!(read(&text(300, 1_000), &mut see), Ok(()));
+    assert_eq!(read(&text(3_000, 10), &mut see), Ok(()));
+    let broken = read(&text(3_000, 1_000), &mut see).unwrap_err();
+    assert_eq!((broken.from, seen), (0, 4), "{broken}");
+}
