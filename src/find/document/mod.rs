@@ -46,7 +46,7 @@ pub struct Document<'a> {
 pub const STDIN: &str = "-";
 
 /// Files that are read as text, by the end of their names. Prose and programs are not: what they name, nobody pulls by them.
-const TEXTS: [&str; 26] = [
+const TEXTS: [&str; 28] = [
     "bash",
     "bats",
     "bzl",
@@ -56,6 +56,8 @@ const TEXTS: [&str; 26] = [
     "env",
     "hcl",
     "ini",
+    "json5",
+    "jsonc",
     "jsonnet",
     "ks",
     "libsonnet",
@@ -85,7 +87,7 @@ impl Form {
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let end = name.rsplit_once('.').map_or("", |(_, end)| end);
-        let is_recipe = |word: &str| name == word || name.starts_with(&format!("{word}.")) || end == word;
+        let is_recipe = |word: &str| end == word || name.strip_prefix(word).is_some_and(goes_on);
         if is_recipe("dockerfile") || is_recipe("containerfile") {
             return Some(Self::Dockerfile);
         }
@@ -96,6 +98,9 @@ impl Form {
             "yaml" | "yml" | "json" => {
                 Some(Self::Yaml(if name.contains("values") { Kind::Values } else { Kind::Manifest }))
             }
+            // The static pods that Kubernetes' own scripts set up.
+            "manifest" => Some(Self::Yaml(Kind::Manifest)),
+            "in" if [".yaml.in", ".yml.in", ".json.in"].iter().any(|end| name.ends_with(end)) => Some(Self::Template),
             _ if TEMPLATES.contains(&end) => Some(Self::Template),
             _ if TEXTS.contains(&end) => Some(Self::text(path)),
             _ if matches!(name.as_str(), "makefile" | "gnumakefile" | "tiltfile" | "jenkinsfile" | "vagrantfile") => {
@@ -110,6 +115,13 @@ impl Form {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         Self::Text(Comments::of(name).unwrap_or(Comments::ANY))
     }
+}
+
+/// Whether a recipe's name goes on like that: `.arm64`, `-alpine3.18`, `_x`; but `-lint.py` is a program.
+fn goes_on(rest: &str) -> bool {
+    let is_number = |end: &str| end.starts_with(|first: char| first.is_ascii_digit());
+    let is_variant = || rest.rsplit_once('.').is_none_or(|(_, end)| is_number(end));
+    rest.is_empty() || rest.starts_with('.') || (rest.starts_with(['-', '_']) && is_variant())
 }
 
 // === impl Document ===
