@@ -33,7 +33,7 @@ pub(super) struct Walk<'a> {
 const DEPTH: usize = 3;
 
 /// Keys of what is written for people.
-const PROSE: [&str; 8] = ["comment", "description", "doc", "message", "notes", "reason", "summary", "title"];
+const PROSE: [&str; 9] = ["comment", "description", "doc", "message", "note", "notes", "reason", "summary", "title"];
 
 /// What those keep that apply objects: copies.
 const COPIES: [&str; 3] =
@@ -155,7 +155,10 @@ impl<'a> Walk<'a> {
                 "reference" if key == "image" => "volume-image",
                 inner => inner,
             };
-            self.value(tree, *value, inner, context, container);
+            // What a release of Flux's does with what its chart came to.
+            let kustomized = (key == "postRenderers" && inner == "kustomize")
+                .then(|| Context { is_kustomization: true, ..context.clone() });
+            self.value(tree, *value, inner, kustomized.as_ref().unwrap_or(context), container);
         }
     }
 
@@ -182,7 +185,7 @@ impl<'a> Walk<'a> {
         let is_command = COMMANDS.contains(&key)
             || ["--", "{{"].iter().any(|mark| says.contains(mark))
             || says.starts_with(['{', '[']);
-        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ')) {
+        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ') && !lists_names(says)) {
             return;
         }
         let start = node.at.start;
@@ -299,6 +302,11 @@ impl<'a> Walk<'a> {
 fn is_block(style: granit_parser::ScalarStyle) -> bool {
     use granit_parser::ScalarStyle::{Folded, Literal};
     matches!(style, Literal | Folded)
+}
+
+/// Whether a text is one name after another, and nothing else.
+fn lists_names(says: &str) -> bool {
+    says.split([' ', ',']).filter(|word| !word.is_empty()).all(text::is_named)
 }
 
 fn is_copy(key: &str) -> bool {
