@@ -6,7 +6,7 @@ mod patch;
 mod renamed;
 mod tally;
 
-use super::progress::Bar;
+use super::progress::{Bar, Counted};
 use super::{Failure, note, print, site};
 use crate::args::{Layout, Scan as Options, Serve};
 use crate::config::{self, Settings};
@@ -76,7 +76,10 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         look.count(&found.mentions);
     }
     if has_stdin {
-        look.take(Input::stdin(&mut io::stdin().lock()));
+        let bar = Bar::new("{spinner} {pos} MiB");
+        let input = Input::stdin(&mut Counted::new(&mut io::stdin().lock(), &bar));
+        bar.end();
+        look.take(input);
     }
     let bar = Bar::new("{spinner} {pos} files");
     file::walk(&paths, &mut |input| {
