@@ -114,7 +114,7 @@ fn a_list_that_breaks_off_is_told_once_and_lists_that_follow_one_another_are_all
         let pod = |name: &&str| {
             let mut pod = pod("shop", name, &json!([]), &[&format!("k8s.gcr.io/{name}:1")]);
             let states = pod["status"]["containerStatuses"].take();
-            pod["status"] = json!({"a": "as long as states are. ".repeat(100), "containerStatuses": states});
+            pod["status"] = json!({"a": "as long as {{ states }} are. ".repeat(100), "containerStatuses": states});
             pod
         };
         list(&names.iter().map(pod).collect::<Vec<_>>())

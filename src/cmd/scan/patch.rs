@@ -33,7 +33,7 @@ impl Patch {
         let Some(path) = &input.path else { return };
         let path = path.canonicalize().unwrap_or_else(|_| path.clone());
         let name = Path::new("/").join(path.strip_prefix(&self.base).unwrap_or(&path));
-        let [before, after] = [&input.text, after].map(|text| Content::new(text));
+        let [before, after] = [&input.text, after].map(Content::new);
         self.text.push_str(&diff::unified(&name, Some(&before), Some(&after)));
     }
 

@@ -175,7 +175,9 @@ impl Document<'_> {
         let read = yaml::read(self.text, &mut |tree, root, list| walk.document(tree, root, list, &context));
         let mut mentions = walk.mentions;
         let Err(broken) = read else { return (mentions, None) };
-        let is_template = self.text.contains("{{");
+        // What an object has in it that was read did not break it.
+        let others = [self.text.get(..broken.shown.start), self.text.get(broken.shown.end..)];
+        let is_template = others.into_iter().flatten().any(|text| text.contains("{{"));
         let (kind, comments) = if is_template { (Kind::Template, Comments::TEMPLATE) } else { (kind, Comments::HASH) };
         let rest = self.searched(broken.from, kind, comments).into_iter();
         mentions.extend(rest.filter(|mention| !mention.start().is_some_and(|at| broken.shown.contains(&at))));

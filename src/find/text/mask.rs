@@ -25,6 +25,7 @@ impl Comments {
     pub fn of(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         match name.rsplit('.').next().unwrap_or_default() {
+            _ if !name.contains('.') && name != "jenkinsfile" => None,
             "hcl" | "jenkinsfile" | "json5" | "jsonc" | "jsonnet" | "libsonnet" | "nomad" | "tf" | "tfvars" => {
                 Some(Self { around: Some(("/*", "*/")), ..Self::ANY })
             }

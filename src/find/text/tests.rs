@@ -85,6 +85,8 @@ fn comments_are_those_of_the_language() {
         ("a.conf", "a = x ; ", "", true),
         ("a.service", ";", "", false),
         ("a.toml", ";", "", true),
+        // The key of a text in YAML, and no file.
+        ("service", ";", "", true),
         ("a.properties", "!", "", false),
         ("a.ps1", "<#\n ", "\n#>", false),
         ("a.yaml.j2", "{#\n ", "\n#}", true),
