@@ -216,3 +216,17 @@ async fn a_runtime_that_hangs_or_says_terrible_things_takes_away_what_it_does_no
     let acts = |text: &str| text.chars().any(|one| one.is_control() && one != '\n');
     assert!(!acts(&output.stdout) && !acts(&output.stderr), "{output:?}");
 }
+
+#[test]
+fn what_k3s_and_rke2_are_told_is_searched_where_no_kubelet_is_seen_as_well() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "/etc/rancher/k3s/config.yaml", "token: x\npause-image: \"k8s.gcr.io/pause:3.6\"\n");
+    put(
+        root.path(),
+        "/etc/rancher/rke2/config.yaml.d/10.yaml",
+        "kubelet-arg:\n- pod-infra-container-image=k8s.gcr.io/pause:3.6\n# k8s.gcr.io/pause:3.6\n",
+    );
+    let (_, said) = scan(root.path(), None);
+    let found: Vec<_> = places(&said, "k8s.gcr.io/pause:3.6").into_iter().map(|(place, _)| place).collect();
+    assert_eq!(found, ["/etc/rancher/k3s/config.yaml:2:15", "/etc/rancher/rke2/config.yaml.d/10.yaml:2:29"], "{said}");
+}

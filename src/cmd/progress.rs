@@ -1,7 +1,7 @@
 //! How far it has come, for somebody who looks on for longer than a second.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Read, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,13 @@ pub(super) struct Bar {
     started: Instant,
     template: &'static str,
     bar: Option<Mutex<Option<ProgressBar>>>,
+}
+
+/// What is read, with a bar that shows how many mebibytes that were so far.
+pub(super) struct Counted<'a> {
+    read: &'a mut dyn Read,
+    bar: &'a Bar,
+    bytes: u64,
 }
 
 /// What is faster needs no bar.
@@ -37,6 +44,23 @@ impl Bar {
         if let Some(Ok(Some(bar))) = self.bar.map(Mutex::into_inner) {
             bar.finish_and_clear();
         }
+    }
+}
+
+// === impl Counted ===
+
+impl<'a> Counted<'a> {
+    pub(super) fn new(read: &'a mut dyn Read, bar: &'a Bar) -> Self {
+        Self { read, bar, bytes: 0 }
+    }
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.read.read(buffer)?;
+        self.bytes = self.bytes.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        self.bar.show(self.bytes >> 20, 0);
+        Ok(length)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What would change, in the form that `patch -p1` applies.
 
 use crate::node::Content;
+use crate::output::is_invisible;
 use similar::TextDiff;
+use std::fmt::Write;
 use std::path::Path;
 
 /// The difference between two states of a file; nothing where there is none.
@@ -9,8 +11,7 @@ pub fn unified(path: &Path, before: Option<&Content>, after: Option<&Content>) -
     let text =
         |content: Option<&Content>| String::from_utf8_lossy(content.map_or(&[], |content| &content.bytes)).into_owned();
     let name = |side: &str, content: Option<&Content>| match content {
-        // Behind a name with a blank in it, a tab says where that ends.
-        Some(_) => format!("{side}{}{}", path.display(), if path.to_string_lossy().contains(' ') { "\t" } else { "" }),
+        Some(_) => named(side, path),
         None => "/dev/null".to_owned(),
     };
     let (old, new) = (text(before), text(after));
@@ -20,9 +21,43 @@ pub fn unified(path: &Path, before: Option<&Content>, after: Option<&Content>) -
     TextDiff::from_lines(&old, &new).unified_diff().header(&name("a", before), &name("b", after)).to_string()
 }
 
+/// A file's name as git writes it: in quotes, with its bytes as numbers, where some of it would mean something else.
+fn named(side: &str, path: &Path) -> String {
+    let is_odd = |letter: char| letter.is_control() || is_invisible(letter) || matches!(letter, '"' | '\\');
+    if let Some(name) = path.to_str().filter(|name| !name.contains(is_odd)) {
+        // Behind a name with a blank in it, a tab says where that ends.
+        return format!("{side}{name}{}", if name.contains(' ') { "\t" } else { "" });
+    }
+    let mut name = format!("\"{side}");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'"' | b'\\' => name.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => name.push(char::from(*byte)),
+            _ => {
+                let _infallible = write!(name, "\\{byte:03o}");
+            }
+        }
+    }
+    name.push('"');
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_would_be_read_as_something_else_is_in_quotes() {
+        for (path, expected) in [
+            ("/x", "a/x"),
+            ("/x y", "a/x y\t"),
+            ("/\u{e9}", "a/\u{e9}"),
+            ("/x\ty", "\"a/x\\011y\""),
+            ("/\"\\ \n\u{e9}\u{202e}", "\"a/\\\"\\\\ \\012\\303\\251\\342\\200\\256\""),
+        ] {
+            assert_eq!(named("a", Path::new(path)), expected);
+        }
+    }
 
     #[test]
     fn a_file_that_is_new_or_gone_or_has_no_last_line_feed_is_shown_as_that() {

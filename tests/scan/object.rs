@@ -101,6 +101,81 @@ fn pods_are_grouped_by_namespace_and_owner() {
     );
 }
 
+/// What is said, sorted: where, and which image.
+fn places(told: &Value) -> Vec<String> {
+    let say =
+        |finding: &Value| format!("{}: {}", finding["where"].as_str().unwrap(), finding["image"].as_str().unwrap());
+    told["findings"].as_array().unwrap().iter().map(say).collect()
+}
+
+#[test]
+fn a_list_that_breaks_off_is_told_once_and_lists_that_follow_one_another_are_all_read() {
+    let pods = |names: &[&str]| {
+        let pod = |name: &&str| {
+            let mut pod = pod("shop", name, &json!([]), &[&format!("k8s.gcr.io/{name}:1")]);
+            let states = pod["status"]["containerStatuses"].take();
+            pod["status"] = json!({"a": "as long as {{ states }} are. ".repeat(100), "containerStatuses": states});
+            pod
+        };
+        list(&names.iter().map(pod).collect::<Vec<_>>())
+    };
+    let told = |name: &str| format!("shop Pod {name}, container c0: k8s.gcr.io/{name}:1");
+    let all = pods(&["a", "b", "c"]);
+    let cut = all.split_at(all.rfind("\"containerStatuses\"").unwrap()).0;
+    let said = json(&["-"], cut);
+    assert_eq!(places(&said), ["a", "b", "c"].map(told));
+    assert_eq!(said["unread"].as_array().unwrap().len(), 1);
+    // Of what is not known to be an object, there is the text.
+    let cut = all.split_at(all.find("k8s.gcr.io/c:1\"").unwrap() + 15).0;
+    let said = places(&json(&["-"], cut));
+    assert_eq!(said.iter().filter(|said| said.contains("k8s.gcr.io/c:1")).count(), 1, "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.contains("shop Pod")).count(), 2, "{said:?}");
+    let minified = |text: &str| serde_json::from_str::<Value>(text).unwrap().to_string();
+    for between in ["", "\n", " ", "\r\n\t\n", "\n---\n"] {
+        let (one, two) = (pods(&["a", "b"]), pods(&["c"]));
+        for text in [[&*one, &two].join(between), [minified(&one), minified(&two)].join(between)] {
+            let said = json(&["-"], &text);
+            assert_eq!(places(&said), ["a", "b", "c"].map(told), "{text}");
+            assert_eq!(said["unread"], json!([]), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_a_list_of_one_kind_has_in_it_is_of_that_kind() {
+    let mut pods = [
+        pod("shop", "web-5d78c9869d-x2kqz", &owner("ReplicaSet", "web-5d78c9869d"), &["k8s.gcr.io/web:1"]),
+        pod("shop", "alone", &json!([]), &["k8s.gcr.io/alone:1"]),
+    ];
+    for pod in pods.iter_mut().filter_map(Value::as_object_mut) {
+        pod.retain(|key, _| key != "apiVersion" && key != "kind");
+    }
+    let map = json!({"metadata": {"name": "m", "namespace": "b", "uid": "u"}, "data": {"image": "k8s.gcr.io/map:1"}});
+    let policy = json!({"metadata": {"name": "p", "uid": "u"}, "spec": {"image": "k8s.gcr.io/policy:1"}});
+    let list = |version: &str, kind: &str, items: &[Value]| json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items});
+    let lists = [
+        list("v1", "PodList", &pods),
+        list("v1", "ConfigMapList", &[map]),
+        list("kyverno.io/v1", "PolicyList", &[policy]),
+        // A list that says its kind behind its items; and what only has `items`.
+        json!({"apiVersion": "v1", "items": [pods[1]], "kind": "PodList"}),
+        json!({"items": [{"metadata": {"namespace": "c"}, "image": "k8s.gcr.io/none:1"}]}),
+    ];
+    let text = lists.map(|list| list.to_string()).join("\n");
+    let mut said = places(&json(&["-"], &text));
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "-:5:50: k8s.gcr.io/none:1",
+            "b ConfigMap m: k8s.gcr.io/map:1",
+            "shop Deployment web, container c0: k8s.gcr.io/web:1",
+            "shop Pod alone, container c0: k8s.gcr.io/alone:1",
+            "shop object alone, container c0: k8s.gcr.io/alone:1",
+        ]
+    );
+}
+
 #[test]
 fn every_kind_of_workload_is_read_and_every_kind_of_container() {
     let template = json!({"spec": {

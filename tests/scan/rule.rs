@@ -163,6 +163,56 @@ fn the_patch_is_one_that_patch_applies() {
 }
 
 #[test]
+fn a_patch_is_for_the_directory_that_has_all_of_the_files_in_it() {
+    let (directory, path) = place("image: k8s.gcr.io/a:1\n");
+    let root = directory.path().canonicalize().unwrap();
+    let names = ["a\tb.yaml", "a b.yaml", "\u{e9}\"\\\u{202e}.yaml", "line\nfeed.yaml"];
+    names.iter().for_each(|name| fs::write(root.join("files").join(name), "image: k8s.gcr.io/a:1\n").unwrap());
+    fs::create_dir_all(root.join("other/deep")).unwrap();
+    let files = root.join("files").display().to_string();
+    for (from, target, base) in [
+        ("files", ".", "files"),
+        (".", "files", "."),
+        ("other/deep", "../../files", "."),
+        ("other", &files, "."),
+        ("files", "../files/a.yaml", "files"),
+    ] {
+        let ended = Command::new(env!("CARGO_BIN_EXE_repoint"))
+            .args(["scan", "--config", &format!("{path}/repoint.toml"), "--namespace", "x", "--diff", target])
+            .current_dir(root.join(from))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        let told = format!("the patch is for {}:", root.display());
+        assert_eq!(said.contains(&told), from != base, "{from} {target}: {said}");
+        fs::write(root.join("patch"), &ended.stdout).unwrap();
+        let patch = root.join("patch").display().to_string();
+        for words in [&["-p1", "-i", &patch][..], &["-p1", "-R", "-i", &patch]] {
+            let applied = Command::new("patch").args(words).current_dir(root.join(base)).output().unwrap();
+            assert!(applied.status.success(), "{from} {target}: {applied:?}");
+            let is_mended = file(&path).contains("mirror.example/k8s/a:1");
+            assert_eq!(is_mended, words[1] != "-R", "{from} {target}");
+        }
+    }
+}
+
+#[test]
+fn what_would_be_read_in_another_way_with_its_new_name_stays() {
+    let (directory, path) = place("image: busybox:1\n");
+    // An address in brackets is in quotes, and so no name any more to who looks for one in a text.
+    let text = "docker pull docker.io/busybox:1\n";
+    fs::write(directory.path().join("files/a.sh"), text).unwrap();
+    let ended = scan(&path, &["--fix"]);
+    assert!(
+        ended.stderr.contains("a.sh: left as it is: with the names changed, it would be read in another way"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(fs::read_to_string(directory.path().join("files/a.sh")).unwrap(), text);
+    assert_eq!(file(&path), "image: \"[::1]:5000/hub/library/busybox:1\"\n");
+}
+
+#[test]
 fn a_wrong_command_line_or_configuration_is_told_apart_from_a_finding() {
     let (_directory, path) = place("image: k8s.gcr.io/a:1\n");
     assert_eq!(run(&["scan", "--fix", "-"], "").code, Some(2));

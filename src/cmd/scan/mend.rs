@@ -3,11 +3,7 @@
 use crate::find::edit;
 use crate::find::file::Input;
 use crate::find::{Finding, Mention};
-use crate::install::diff;
-use crate::node::Content;
-use crate::output::Plain;
 use crate::rules::Table;
-use std::path::Path;
 
 /// A file with its references changed.
 pub(super) struct Mended {
@@ -56,12 +52,5 @@ impl Mended {
             return Err(Otherwise);
         }
         Ok(Some(Self { text: after.text, count, mentions: then }))
-    }
-
-    /// The difference, as `patch -p1` applies it.
-    pub(super) fn patch(&self, input: &Input) -> String {
-        let name = Path::new("/").join(Plain(&input.name).to_string());
-        let [before, after] = [&input.text, &self.text].map(|text| Content::new(text));
-        diff::unified(&name, Some(&before), Some(&after))
     }
 }

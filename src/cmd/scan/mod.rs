@@ -2,10 +2,11 @@
 
 mod layout;
 mod mend;
+mod patch;
 mod renamed;
 mod tally;
 
-use super::progress::Bar;
+use super::progress::{Bar, Counted};
 use super::{Failure, note, print, site};
 use crate::args::{Layout, Scan as Options, Serve};
 use crate::config::{self, Settings};
@@ -18,6 +19,7 @@ use crate::output::{self, counted};
 use crate::runtime::Address;
 use layout::Scan;
 use mend::Mended;
+use patch::Patch;
 use renamed::Renamed;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,7 +46,7 @@ struct Look<'a> {
     tally: Tally,
     unread: Vec<Unread>,
     files: u64,
-    patch: String,
+    patch: Patch,
     remarks: Vec<String>,
     renamed: Renamed,
 }
@@ -64,8 +66,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let source = config::load(options.config.as_deref());
     let settings =
         config::settings(&Serve::default(), &source).map_err(|error| Failure::new(Exit::Configuration, error))?;
-    let mut look = Look::new(options, &settings);
-    let bar = Bar::new("{spinner} {pos} files");
+    let paths = options.targets.iter().filter(|target| !is(STDIN)(target) && !is(NODE)(target));
+    let paths: Vec<PathBuf> = paths.cloned().collect();
+    let mut look = Look::new(options, &settings, &paths);
     if has_node {
         let found = node(options, &settings)?;
         look.files = look.files.saturating_add(found.files);
@@ -73,10 +76,12 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         look.count(&found.mentions);
     }
     if has_stdin {
-        look.take(Input::stdin(&mut io::stdin().lock()));
+        let bar = Bar::new("{spinner} {pos} MiB");
+        let input = Input::stdin(&mut Counted::new(&mut io::stdin().lock(), &bar));
+        bar.end();
+        look.take(input);
     }
-    let paths = options.targets.iter().filter(|target| !is(STDIN)(target) && !is(NODE)(target));
-    let paths: Vec<PathBuf> = paths.cloned().collect();
+    let bar = Bar::new("{spinner} {pos} files");
     file::walk(&paths, &mut |input| {
         look.take(input);
         bar.show(look.files, 0);
@@ -107,14 +112,14 @@ fn node(options: &Options, settings: &Settings) -> Result<Found, Failure> {
 // === impl Look ===
 
 impl<'a> Look<'a> {
-    fn new(options: &'a Options, settings: &'a Settings) -> Self {
+    fn new(options: &'a Options, settings: &'a Settings, paths: &[PathBuf]) -> Self {
         Self {
             options,
             settings,
             tally: Tally::default(),
             unread: Vec::new(),
             files: 0,
-            patch: String::new(),
+            patch: Patch::new(paths),
             remarks: Vec::new(),
             renamed: Renamed::default(),
         }
@@ -158,7 +163,7 @@ impl<'a> Look<'a> {
         };
         self.renamed.rename(mentions, &mended.mentions);
         if self.options.diff {
-            self.patch.push_str(&mended.patch(input));
+            self.patch.add(input, &mended.text);
         }
         if !self.options.fix {
             return self.count(mentions);
@@ -181,12 +186,13 @@ impl<'a> Look<'a> {
     fn tell(self) -> Result<Exit, Failure> {
         note(self.remarks);
         note(self.renamed.told());
+        note(self.patch.told());
         note(self.unread.iter().map(|unread| format!("{}: {}", unread.place, unread.why)));
         let findings = if self.options.count { self.tally.counted() } else { self.tally.listed() };
         let missing = self.unread.iter().filter(|unread| !unread.searched).count();
         let scan = Scan { findings, unread: self.unread, files: self.files };
         if self.options.diff {
-            site::show(&self.patch)?;
+            site::show(&self.patch.text)?;
         } else {
             print(&match self.options.format {
                 Layout::Table => scan.text(output::width()),

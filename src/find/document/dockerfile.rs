@@ -26,8 +26,11 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
     let mut used: HashSet<usize> = HashSet::new();
     let mut has_begun = false;
     for words in instructions(text) {
-        let Some((instruction, rest)) = words.split_first() else { continue };
         let says = |at: &Range<usize>| text.get(at.clone()).unwrap_or_default();
+        // What is to be done in whatever is built from this.
+        let is_for_later = words.first().is_some_and(|first| says(first).eq_ignore_ascii_case("onbuild"));
+        let words = words.get(usize::from(is_for_later)..).unwrap_or_default();
+        let Some((instruction, rest)) = words.split_first() else { continue };
         let mut images: Vec<Range<usize>> = Vec::new();
         match says(instruction).trim_start_matches('\u{feff}').to_ascii_uppercase().as_str() {
             "ARG" => {

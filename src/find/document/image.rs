@@ -29,6 +29,9 @@ struct Keys<'a> {
 /// first two are the name's.
 const NAMES: [&str; 4] = ["repository", "repo", "image", "name"];
 
+/// No name is longer: a long text that many aliases mean is not read for each.
+const LONGEST: usize = 1024;
+
 /// The piece that a node is. What is null says nothing.
 pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
     let within = |at: Range<usize>| {
@@ -39,7 +42,8 @@ pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
     };
     let node = tree.node(id)?;
     let is_null = text.get(node.at.clone()).is_some_and(|raw| matches!(raw, "" | "null" | "Null" | "NULL" | "~"));
-    let says = tree.scalar(id).filter(|_| !is_null)?.trim().to_owned();
+    let says = tree.scalar(id).filter(|says| !is_null && (tree.is_here(id) || says.len() <= LONGEST))?;
+    let says = says.trim().to_owned();
     Some(Part { at: yaml::content(text, node).and_then(within), says })
 }
 

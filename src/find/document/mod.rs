@@ -25,8 +25,8 @@ pub enum Form {
     Template,
     /// A recipe of an image.
     Dockerfile,
-    /// Something else that is configuration, or a script.
-    Text,
+    /// Something else that is configuration, or a script, with comments like these.
+    Text(Comments),
 }
 
 /// A text, and what is known of it.
@@ -46,7 +46,7 @@ pub struct Document<'a> {
 pub const STDIN: &str = "-";
 
 /// Files that are read as text, by the end of their names. Prose and programs are not: what they name, nobody pulls by them.
-const TEXTS: [&str; 26] = [
+const TEXTS: [&str; 28] = [
     "bash",
     "bats",
     "bzl",
@@ -56,6 +56,8 @@ const TEXTS: [&str; 26] = [
     "env",
     "hcl",
     "ini",
+    "json5",
+    "jsonc",
     "jsonnet",
     "ks",
     "libsonnet",
@@ -85,7 +87,7 @@ impl Form {
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let end = name.rsplit_once('.').map_or("", |(_, end)| end);
-        let is_recipe = |word: &str| name == word || name.starts_with(&format!("{word}.")) || end == word;
+        let is_recipe = |word: &str| end == word || name.strip_prefix(word).is_some_and(goes_on);
         if is_recipe("dockerfile") || is_recipe("containerfile") {
             return Some(Self::Dockerfile);
         }
@@ -96,14 +98,30 @@ impl Form {
             "yaml" | "yml" | "json" => {
                 Some(Self::Yaml(if name.contains("values") { Kind::Values } else { Kind::Manifest }))
             }
+            // The static pods that Kubernetes' own scripts set up.
+            "manifest" => Some(Self::Yaml(Kind::Manifest)),
+            "in" if [".yaml.in", ".yml.in", ".json.in"].iter().any(|end| name.ends_with(end)) => Some(Self::Template),
             _ if TEMPLATES.contains(&end) => Some(Self::Template),
-            _ if TEXTS.contains(&end) => Some(Self::Text),
+            _ if TEXTS.contains(&end) => Some(Self::text(path)),
             _ if matches!(name.as_str(), "makefile" | "gnumakefile" | "tiltfile" | "jenkinsfile" | "vagrantfile") => {
-                Some(Self::Text)
+                Some(Self::text(path))
             }
             _ => None,
         }
     }
+
+    /// That of a file that is nothing else.
+    pub fn text(path: &Path) -> Self {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Self::Text(Comments::of(name).unwrap_or(Comments::ANY))
+    }
+}
+
+/// Whether a recipe's name goes on like that: `.arm64`, `-alpine3.18`, `_x`; but `-lint.py` is a program.
+fn goes_on(rest: &str) -> bool {
+    let is_number = |end: &str| end.starts_with(|first: char| first.is_ascii_digit());
+    let is_variant = || rest.rsplit_once('.').is_none_or(|(_, end)| is_number(end));
+    rest.is_empty() || rest.starts_with('.') || (rest.starts_with(['-', '_']) && is_variant())
 }
 
 // === impl Document ===
@@ -113,9 +131,9 @@ impl Document<'_> {
     pub fn read(&self) -> (Vec<Mention>, Option<Unread>) {
         let (mut mentions, unread) = match self.form {
             Form::Yaml(kind) => self.yaml(kind),
-            Form::Template => (self.searched(0, Kind::Template, Comments::Hash), None),
+            Form::Template => (self.searched(0, Kind::Template, Comments::TEMPLATE), None),
             Form::Dockerfile => (dockerfile::read(self.text), None),
-            Form::Text => (self.searched(0, Kind::Text, Comments::HashAndSlashes), None),
+            Form::Text(comments) => (self.searched(0, Kind::Text, comments), None),
         };
         let mut lines = Lines::new(self.text);
         without_shared(&mut mentions);
@@ -141,7 +159,7 @@ impl Document<'_> {
         let mut found = Vec::new();
         if self.form == Form::Yaml(Kind::Kustomize) {
             // What is no YAML has been told of.
-            let _broken = yaml::read(self.text, &mut |tree, root| {
+            let _broken = yaml::read(self.text, &mut |tree, root, _| {
                 found.extend(image::selectors(self.text, tree, root));
             });
         }
@@ -154,12 +172,15 @@ impl Document<'_> {
         let whose = self.namespace.map_or(Whose::Unknown, |name| Whose::Namespace(name.to_owned()));
         let context = Context { whose, is_kustomization: kind == Kind::Kustomize, ..Context::default() };
         let mut walk = Walk::new(self.text, kind);
-        let read = yaml::read(self.text, &mut |tree, root| walk.document(tree, root, &context));
+        let read = yaml::read(self.text, &mut |tree, root, list| walk.document(tree, root, list, &context));
         let mut mentions = walk.mentions;
         let Err(broken) = read else { return (mentions, None) };
-        let is_template = self.text.contains("{{");
-        let kind = if is_template { Kind::Template } else { kind };
-        mentions.extend(self.searched(broken.from, kind, Comments::Hash));
+        // What an object has in it that was read did not break it.
+        let others = [self.text.get(..broken.shown.start), self.text.get(broken.shown.end..)];
+        let is_template = others.into_iter().flatten().any(|text| text.contains("{{"));
+        let (kind, comments) = if is_template { (Kind::Template, Comments::TEMPLATE) } else { (kind, Comments::HASH) };
+        let rest = self.searched(broken.from, kind, comments).into_iter();
+        mentions.extend(rest.filter(|mention| !mention.start().is_some_and(|at| broken.shown.contains(&at))));
         let unread = Unread {
             place: format!("{}:{}", self.name, broken.line),
             why: format!("this is not YAML: {}; searched as text", broken.what),

@@ -34,29 +34,50 @@ const POLICIES: [&str; 8] = [
     "templates.gatekeeper.sh",
 ];
 
+/// The kind of what does not say it.
+const UNSAID: &str = "object";
+
 /// The annotation of a static pod's mirror.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// Whether a mapping is a Kubernetes object.
-pub(super) fn is_object(tree: &Tree<'_>, id: Id) -> bool {
-    tree.text(id, &["apiVersion"]).is_some() && tree.text(id, &["kind"]).is_some()
+/// What a Kubernetes object is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Identity<'a> {
+    version: &'a str,
+    kind: &'a str,
 }
 
-/// Whether an object is about images and has none.
-pub(super) fn is_policy(tree: &Tree<'_>, id: Id) -> bool {
-    let version = tree.text(id, &["apiVersion"]).unwrap_or_default();
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    POLICIES.contains(&group) || group.ends_with(".kyverno.io")
+// === impl Identity ===
+
+impl<'a> Identity<'a> {
+    /// What a mapping says that it is; nothing where it is no object.
+    pub(super) fn of(tree: &'a Tree<'_>, id: Id) -> Option<Self> {
+        Some(Self { version: tree.text(id, &["apiVersion"])?, kind: tree.text(id, &["kind"])? })
+    }
+
+    /// What a list says that its items are: in those of one kind, as the API server has them, they do not say it themselves.
+    pub(super) fn listed(tree: &'a Tree<'_>, item: Id, list: Id) -> Option<Self> {
+        let version = tree.text(list, &["apiVersion"])?;
+        // It may be said behind them.
+        let kind = tree.text(list, &["kind"]).map_or(Some(""), |kind| kind.strip_suffix("List"))?;
+        tree.get(item, "metadata")?;
+        Some(Self { version, kind: if kind.is_empty() { UNSAID } else { kind } })
+    }
+
+    /// Whether it is about images and has none.
+    pub(super) fn is_policy(self) -> bool {
+        let group = self.version.split_once('/').map_or("", |(group, _)| group);
+        POLICIES.contains(&group) || group.ends_with(".kyverno.io")
+    }
 }
 
 // === impl Context ===
 
 impl Context {
     /// That of an object; what it does not say itself is that of what it is in.
-    pub(super) fn of(tree: &Tree<'_>, id: Id, outer: &Self) -> Self {
+    pub(super) fn of(tree: &Tree<'_>, id: Id, identity: Identity<'_>, outer: &Self) -> Self {
         let text = |path: &[&str]| tree.text(id, path).filter(|text| !text.is_empty());
-        let version = text(&["apiVersion"]).unwrap_or_default();
-        let kind = text(&["kind"]).unwrap_or_default();
+        let Identity { version, kind } = identity;
         let is_kubeadm = version.starts_with("kubeadm.k8s.io/");
         let namespace = text(&["metadata", "namespace"]).map(|name| Whose::Namespace(name.to_owned()));
         let name = text(&["metadata", "name"]).or_else(|| text(&["metadata", "generateName"]));

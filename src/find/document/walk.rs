@@ -8,7 +8,7 @@ use super::super::text::{self, About, Comments};
 use super::super::yaml::{self, Id, Tree, What};
 use super::super::{Extent, Kind, Mention, Part, Place};
 use super::image::{self, Split};
-use super::object::{self, Context};
+use super::object::{Context, Identity};
 use crate::reference::Reference;
 use std::collections::HashSet;
 
@@ -21,6 +21,8 @@ pub(super) struct Walk<'a> {
     depth: usize,
     kind: Kind,
     global: Option<Part>,
+    /// The object of a list that this is about, and the list.
+    item: Option<(Id, Id)>,
     /// The bytes at which pieces of names begin, and those of whole names.
     seen: HashSet<usize>,
     told: HashSet<Vec<usize>>,
@@ -31,10 +33,11 @@ pub(super) struct Walk<'a> {
 const DEPTH: usize = 3;
 
 /// Keys of what is written for people.
-const PROSE: [&str; 8] = ["comment", "description", "doc", "message", "notes", "reason", "summary", "title"];
+const PROSE: [&str; 9] = ["comment", "description", "doc", "message", "note", "notes", "reason", "summary", "title"];
 
-/// What `kubectl apply` keeps: a copy.
-const COPY: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// What those keep that apply objects: copies.
+const COPIES: [&str; 3] =
+    ["kapp.k14s.io/original", "kubectl.kubernetes.io/last-applied-configuration", "objectset.rio.cattle.io/applied"];
 
 /// Keys of command lines.
 const COMMANDS: [&str; 15] = [
@@ -69,6 +72,7 @@ impl<'a> Walk<'a> {
             depth: 0,
             kind,
             global: None,
+            item: None,
             seen: HashSet::new(),
             told: HashSet::new(),
             mentions: Vec::new(),
@@ -76,7 +80,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Through a document, or an object of a list.
-    pub(super) fn document(&mut self, tree: &Tree<'_>, root: Id, context: &Context) {
+    pub(super) fn document(&mut self, tree: &Tree<'_>, root: Id, list: Option<Id>, context: &Context) {
+        self.item = list.map(|list| (root, list));
         let global = [&["global", "imageRegistry"][..], &["global", "image", "registry"]]
             .iter()
             .find_map(|path| tree.below(root, path));
@@ -110,11 +115,12 @@ impl<'a> Walk<'a> {
     }
 
     fn mapping(&mut self, tree: &Tree<'_>, id: Id, key: &str, outer: &Context, container: Option<&str>) {
-        let is_object = object::is_object(tree, id);
-        if is_object && object::is_policy(tree, id) {
+        let list = self.item.filter(|(item, _)| *item == id).map(|(_, list)| list);
+        let identity = Identity::of(tree, id).or_else(|| Identity::listed(tree, id, list?));
+        if identity.is_some_and(Identity::is_policy) {
             return;
         }
-        let own = is_object.then(|| Context::of(tree, id, outer));
+        let own = identity.map(|identity| Context::of(tree, id, identity, outer));
         let context = own.as_ref().unwrap_or(outer);
         let name = tree.text(id, &["image"]).and_then(|_| tree.text(id, &["name"]));
         let container = name.or(container);
@@ -137,7 +143,7 @@ impl<'a> Walk<'a> {
                 self.template(tree, id, key, context, container);
             }
             let inner = tree.scalar(*key_id).unwrap_or_default();
-            let is_left_out = inner == COPY || inner == "managedFields" || (is_object && inner == "status");
+            let is_left_out = is_copy(inner) || inner == "managedFields" || (identity.is_some() && inner == "status");
             if is_left_out || told.contains(inner) {
                 continue;
             }
@@ -149,7 +155,10 @@ impl<'a> Walk<'a> {
                 "reference" if key == "image" => "volume-image",
                 inner => inner,
             };
-            self.value(tree, *value, inner, context, container);
+            // What a release of Flux's does with what its chart came to.
+            let kustomized = (key == "postRenderers" && inner == "kustomize")
+                .then(|| Context { is_kustomization: true, ..context.clone() });
+            self.value(tree, *value, inner, kustomized.as_ref().unwrap_or(context), container);
         }
     }
 
@@ -176,7 +185,7 @@ impl<'a> Walk<'a> {
         let is_command = COMMANDS.contains(&key)
             || ["--", "{{"].iter().any(|mark| says.contains(mark))
             || says.starts_with(['{', '[']);
-        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ')) {
+        if is_prose || (!has_lines && !is_command && !is_image(key) && says.contains(' ') && !lists_names(says)) {
             return;
         }
         let start = node.at.start;
@@ -184,7 +193,7 @@ impl<'a> Walk<'a> {
             self.nested(start, raw, context);
         }
         let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
-        let masked = if has_lines { text::mask(&masked, Comments::Hash) } else { masked };
+        let masked = if has_lines { text::mask(&masked, Comments::of(key).unwrap_or(Comments::HASH)) } else { masked };
         // `old=new`, as kustomize's command line and Argo CD have it: the first selects, the second is what is asked for.
         let masked = match masked.split_once('=').filter(|_| key == "listed-image") {
             Some((selector, new)) => format!("{}={new}", " ".repeat(selector.len())),
@@ -198,7 +207,7 @@ impl<'a> Walk<'a> {
         let Some(node) = tree.node(id) else { return };
         let raw = self.text.get(node.at.clone()).filter(|raw| raw.starts_with("{{"));
         if let Some(raw) = raw {
-            self.search(&text::mask(raw, Comments::Hash), node.at.start, key, context, container);
+            self.search(&text::mask(raw, Comments::HASH), node.at.start, key, context, container);
         }
     }
 
@@ -244,12 +253,13 @@ impl<'a> Walk<'a> {
             depth: self.depth.saturating_add(1),
             kind: self.kind,
             global: None,
+            item: None,
             seen: HashSet::new(),
             told: HashSet::new(),
             mentions: Vec::new(),
         };
         // What lives in another object is that object's, not what is within it.
-        let read = yaml::read(text, &mut |tree, root| inner.document(tree, root, context));
+        let read = yaml::read(text, &mut |tree, root, list| inner.document(tree, root, list, context));
         if read.is_ok() {
             self.mentions.extend(inner.mentions);
             self.seen.extend(inner.seen);
@@ -292,6 +302,15 @@ impl<'a> Walk<'a> {
 fn is_block(style: granit_parser::ScalarStyle) -> bool {
     use granit_parser::ScalarStyle::{Folded, Literal};
     matches!(style, Literal | Folded)
+}
+
+/// Whether a text is one name after another, and nothing else.
+fn lists_names(says: &str) -> bool {
+    says.split([' ', ',']).filter(|word| !word.is_empty()).all(text::is_named)
+}
+
+fn is_copy(key: &str) -> bool {
+    COPIES.contains(&key) || key.starts_with("kapp.k14s.io/original-diff")
 }
 
 fn ends_in(key: &str, word: &str) -> bool {

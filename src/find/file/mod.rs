@@ -61,8 +61,9 @@ impl Input {
             return Err(unread(&name, "not a regular file"));
         }
         let text = text(&name, &mut file, LARGEST)?;
-        let is_object = text.lines().any(|line| line.starts_with("apiVersion:")) || text.starts_with('{');
-        let form = form.unwrap_or(if is_object { Form::Yaml(Kind::Manifest) } else { Form::Text });
+        let is_object = || text.lines().any(|line| line.starts_with("apiVersion:")) || text.starts_with('{');
+        let own = || if is_object() { Form::Yaml(Kind::Manifest) } else { Form::text(path) };
+        let form = form.unwrap_or_else(own);
         Ok(Self { path: Some(path.to_owned()), name, text, form })
     }
 }

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// Flags that kubeadm and the kubelet's packages keep.
 const FLAGS: &[&str] = &["/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet", "/etc/sysconfig/kubelet"];
 
+/// Where k3s and RKE2 are told what they tell their kubelets; whatever kind of node it looks like.
+const RANCHER: [&str; 2] = ["/etc/rancher/k3s", "/etc/rancher/rke2"];
+
 pub(super) fn look(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> Found {
     let mut found = sandbox(site, node, runtime);
     for manifest in manifests(site, node, &mut found) {
@@ -28,11 +31,14 @@ pub(super) fn look(site: &Site<'_>, node: Option<&Node>, runtime: &Address) -> F
             .unwrap_or_default(),
     );
     files.push(crio::FILE.into());
-    let drop_ins = site.tree.names(Path::new(crio::DIRECTORY)).unwrap_or_default();
-    files.extend(drop_ins.iter().map(|name| Path::new(crio::DIRECTORY).join(name)));
+    files.extend(RANCHER.iter().map(|directory| Path::new(directory).join("config.yaml")));
+    let drop_ins = RANCHER.iter().map(|directory| Path::new(directory).join("config.yaml.d"));
+    for directory in drop_ins.chain([PathBuf::from(crio::DIRECTORY)]) {
+        files.extend(site.tree.names(&directory).unwrap_or_default().iter().map(|name| directory.join(name)));
+    }
     for file in files {
         let mut others = Found::default();
-        read(site, &file, Form::Text, &mut others);
+        read(site, &file, Form::text(&file), &mut others);
         let is_known = |mention: &Mention| {
             found
                 .mentions

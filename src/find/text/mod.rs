@@ -24,6 +24,17 @@ pub struct Token {
 /// What begins what a template, or a shell, puts in.
 const INSERTED: [&str; 6] = ["{{", "${", "$(", "$", "<", "%"];
 
+/// What programs put in front of a name to say where it is, or in what form.
+const SCHEMES: [&str; 7] = [
+    "containerd://",
+    "containers-storage:",
+    "cri-o://",
+    "docker-daemon:",
+    "docker-image://",
+    "docker-pullable://",
+    "docker://",
+];
+
 /// So far a line is looked at back for what says that it has an image: some have megabytes.
 const LOOK_BACK: usize = 512;
 
@@ -70,24 +81,42 @@ fn is_of_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-' | '/' | ':' | '@')
 }
 
-/// The default of a variable that is put in, `${NAME:-default}`, where its name and that are one run.
-fn default<'a>(before: &str, written: &'a str) -> Option<&'a str> {
-    let rest = written.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
-    let is_named = before.ends_with("${") && rest.len() < written.len();
-    [":-", "-"].iter().find_map(|mark| rest.strip_prefix(mark)).filter(|_| is_named)
+/// The default of a variable that is put in, `${NAME:-default}`, where its name and that are one run, or `${NAME:=default}`, where they
+/// are two; and what stands before all that.
+fn default<'a>(before: &'a str, written: &'a str) -> Option<(&'a str, &'a str)> {
+    let is_of_variable = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if let Some(outer) = before.strip_suffix("${") {
+        let rest = written.trim_start_matches(is_of_variable);
+        let default = [":-", "-"].iter().find_map(|mark| rest.strip_prefix(mark))?;
+        return (rest.len() < written.len()).then_some((outer, default));
+    }
+    let variable = before.strip_suffix('=')?;
+    let variable = variable.strip_suffix(':').unwrap_or(variable);
+    let outer = variable.trim_end_matches(is_of_variable).strip_suffix("${")?;
+    Some((outer, written))
+}
+
+/// Whether a name may begin behind this, as it may not in the middle of another.
+fn may_begin(before: &str) -> bool {
+    let is_within = |letter: char| is_of_name(letter) && letter != ':' || matches!(letter, '}' | ')');
+    !before.ends_with(is_within) || SCHEMES.iter().any(|scheme| before.ends_with(scheme))
 }
 
 /// The name that a run of such characters is.
 fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
     let mut start = run.start;
     let mut written = text.get(run.clone())?;
-    if let Some(name) = ["docker://", "docker-image://"].iter().find_map(|scheme| written.strip_prefix(scheme)) {
+    if let Some(name) = SCHEMES.iter().find_map(|scheme| written.strip_prefix(scheme)) {
         start = run.end.saturating_sub(name.len());
         written = name;
     }
     let before = text.get(..run.start)?;
     // `${IMAGE:-name}`: what holds where nothing else is said.
-    if let Some(name) = default(before, written) {
+    let default = default(before, written);
+    if let Some((outer, name)) = default {
+        if !may_begin(outer) {
+            return None;
+        }
         start = run.end.saturating_sub(name.len());
         written = name;
     }
@@ -109,6 +138,14 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
         return None;
     }
     let found = |extent| Some(Token { at: start..start.saturating_add(name.len()), extent });
+    // What follows is the rest of the name.
+    let rest = after.strip_prefix('}').filter(|_| default.is_some()).unwrap_or_default();
+    if rest.starts_with('/') && is_named(&format!("{name}/any")) {
+        return found(Extent::Prefix);
+    }
+    if rest.starts_with([':', '@']) && is_named(name) {
+        return found(Extent::Tagless);
+    }
     let is_place = match about {
         About::Nothing => false,
         About::Image => is_quoted_in_template(before, after),
@@ -131,7 +168,6 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
 
 /// A name of which the end is put in.
 fn begun(written: &str, start: usize, about: About) -> Option<Token> {
-    let is_named = |name: &str| Reference::parse(name).is_ok_and(|reference| !reference.is_short());
     let token = |name: &str, extent| Some(Token { at: start..start.saturating_add(name.len()), extent });
     if let Some(name) = written.strip_suffix('/') {
         let is_clear = is_named(&format!("{name}/any")) && about != About::Nothing;
@@ -146,7 +182,12 @@ fn begun(written: &str, start: usize, about: About) -> Option<Token> {
 }
 
 fn is_registry(name: &str) -> bool {
-    !name.contains('/') && Reference::parse(&format!("{name}/any")).is_ok_and(|reference| !reference.is_short())
+    !name.contains('/') && is_named(&format!("{name}/any"))
+}
+
+/// Whether it is a reference that says its registry.
+pub fn is_named(name: &str) -> bool {
+    Reference::parse(name).is_ok_and(|reference| !reference.is_short())
 }
 
 /// What the line says that comes: `image: `, `"image":"`, `--pause-image=`, `IMAGE=`; `imageRepository: `.

@@ -11,7 +11,7 @@ fn scalars(text: &str) -> Vec<(String, Option<String>)> {
         tree.entries(id).iter().for_each(|(_, value)| add(text, tree, *value, out));
     }
     let mut out = Vec::new();
-    read(text, &mut |tree, root| add(text, tree, root, &mut out)).unwrap();
+    read(text, &mut |tree, root, _| add(text, tree, root, &mut out)).unwrap();
     out
 }
 
@@ -49,7 +49,7 @@ fn a_scalar_is_said_by_its_own_bytes_however_it_is_written() {
 fn the_objects_of_a_list_are_shown_one_by_one_and_what_is_broken_says_where() {
     let mut seen = Vec::new();
     let text = "kind: List\nitems:\n- a: 1\n- a: 2\n---\nb: 1\n---\nc: [\n";
-    let broken = read(text, &mut |tree, root| {
+    let broken = read(text, &mut |tree, root, _| {
         seen.push(tree.entries(root).iter().filter_map(|(key, _)| tree.scalar(*key)).collect::<Vec<_>>().join(" "));
     });
     assert_eq!(seen, ["a", "a", "kind items", "b"]);
@@ -67,7 +67,7 @@ fn aliases_are_followed_and_never_multiplied() {
     }
     text.push_str("d: &d {i: x}\ne: {<<: *d, j: *a0}\nf: *d\n");
     let mut found = None;
-    read(&text, &mut |tree, root| {
+    read(&text, &mut |tree, root, _| {
         found = tree.text(root, &["e", "i"]).map(str::to_owned);
         assert_eq!(tree.text(root, &["f", "i"]), Some("x"));
         assert!(tree.len() < 500);
@@ -79,6 +79,21 @@ fn aliases_are_followed_and_never_multiplied() {
 #[test]
 fn what_is_nested_too_deep_is_broken_and_nothing_else() {
     for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000), "&a ".repeat(10_000)] {
-        assert!(read(&text, &mut |_, _| ()).is_err());
+        assert!(read(&text, &mut |_, _, _| ()).is_err());
     }
+}
+
+#[test]
+fn merges_are_counted_before_anybody_looks() {
+    let text = |mappings: usize, entries: usize| {
+        let entries: String = (0..entries).map(|number| format!("k{number}: 1, ")).collect();
+        let merging = "- {<<: *b, x: 1}\n".repeat(mappings);
+        format!("a: &a {{{entries}}}\nb: &b {{<<: *a}}\nc:\n{merging}---\nd: 1\n")
+    };
+    let mut seen = 0;
+    let mut see = |_: &Tree<'_>, _, _| seen += 1;
+    assert_eq!(read(&text(300, 1_000), &mut see), Ok(()));
+    assert_eq!(read(&text(3_000, 10), &mut see), Ok(()));
+    let broken = read(&text(3_000, 1_000), &mut see).unwrap_err();
+    assert_eq!((broken.from, seen), (0, 4), "{broken}");
 }

@@ -38,6 +38,12 @@ pub struct Tree<'a> {
     anchors: HashMap<usize, Id>,
 }
 
+/// So many keys are asked for of each mapping, and some for each that it has.
+const ASKED: usize = 16;
+
+/// The key of what is merged into a mapping.
+const MERGE: &str = "<<";
+
 /// Mappings that are merged into each other (`<<`) are followed so far.
 const MERGES: usize = 8;
 
@@ -60,6 +66,11 @@ impl<'a> Tree<'a> {
             self.anchors.insert(anchor, id);
         }
         id
+    }
+
+    /// Its own bytes.
+    pub(super) fn at(&self, id: Id) -> Range<usize> {
+        self.nodes.get(id.0).map(|node| node.at.clone()).unwrap_or_default()
     }
 
     pub(super) fn end(&mut self, id: Id, end: usize) {
@@ -85,6 +96,33 @@ impl<'a> Tree<'a> {
         if self.anchors.is_empty() {
             self.nodes.truncate(from.0);
         }
+    }
+
+    /// How many entries are looked at where each mapping of this document or object, which is the last one so far, is asked for the
+    /// keys that are of interest, and has others merged into it. Beyond `most` it is not counted.
+    pub(super) fn steps(&self, from: Id, most: usize) -> usize {
+        let mut steps = 0_usize;
+        for node in self.nodes.get(from.0..).unwrap_or_default() {
+            let What::Mapping(entries) = &node.what else { continue };
+            for (_, merged) in entries.iter().filter(|(key, _)| self.scalar(*key) == Some(MERGE)) {
+                let asked = entries.len().saturating_add(ASKED);
+                steps = steps.saturating_add(asked.saturating_mul(self.weight(*merged, MERGES)));
+                if steps > most {
+                    return steps;
+                }
+            }
+        }
+        steps
+    }
+
+    /// How many entries are looked at where what is merged has not the key.
+    fn weight(&self, merged: Id, merges: usize) -> usize {
+        let items = self.items(merged).iter().map(|item| self.entries(*item).len().saturating_add(1));
+        let entries = self.entries(merged);
+        let own = items.fold(entries.len(), usize::saturating_add).saturating_add(1);
+        let further = entries.iter().rfind(|(key, _)| self.scalar(*key) == Some(MERGE));
+        let further = further.and_then(|(_, value)| Some(self.weight(*value, merges.checked_sub(1)?)));
+        own.saturating_add(further.unwrap_or_default())
     }
 
     /// The node; the one that is meant, where it is an alias.
@@ -149,7 +187,7 @@ impl<'a> Tree<'a> {
             return Some(value);
         }
         let merges = merges.checked_sub(1)?;
-        named("<<").and_then(|value| match self.items(value) {
+        named(MERGE).and_then(|value| match self.items(value) {
             [] => self.look_up(value, key, merges),
             // What a list merges is asked in its order, and no further: each may list others.
             several => several.iter().find_map(|value| self.look_up(*value, key, 0)),
