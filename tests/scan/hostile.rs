@@ -78,19 +78,19 @@ fn much_of_everything_ends() {
     write("laughs.yaml", &laughs);
     // Each of many mappings merges a list of all others, or one that is as large; or says a long text.
     let (mut one, mut list) = (String::new(), "list: &list [".to_owned());
-    for number in 0..50_000 {
+    for number in 0..5_000 {
         let _infallible = writeln!(one, "a{number}: &a{number} {{key{number}: 1}}");
         let _infallible = write!(list, "*a{number}, ");
     }
-    let all: String = (0..50_000).map(|number| format!("key{number}: 1, ")).collect();
+    let all: String = (0..5_000).map(|number| format!("key{number}: 1, ")).collect();
     for (name, anchor) in [("list", format!("{one}{list}]\n")), ("large", format!("large: &large {{{all}}}\n"))] {
-        let merging = format!("- {{<<: *{name}, image: k8s.gcr.io/{name}:1}}\n").repeat(50_000);
+        let merging = format!("- {{<<: *{name}, image: k8s.gcr.io/{name}:1}}\n").repeat(5_000);
         write(&format!("merge-{name}.yaml"), &format!("{anchor}b:\n{merging}"));
     }
     let long = "a.b/c ".repeat(200_000);
     write("long.yaml", &format!("a: &a \"{long}\"\nb:\n{}", "- image: *a\n".repeat(50_000)));
     let told = json(&[&path], "");
-    assert_eq!(told["findings"].as_array().unwrap().len(), 120_001);
+    assert_eq!(told["findings"].as_array().unwrap().len(), 30_001);
     let unread: Vec<_> = unread(&told, &path).into_iter().map(|(place, _)| place).collect();
     assert_eq!(
         unread,
@@ -98,8 +98,8 @@ fn much_of_everything_ends() {
             "deep.json:1",
             "deep.yaml:1",
             "deeper.yaml:1",
-            "merge-large.yaml:50003",
-            "merge-list.yaml:100003",
+            "merge-large.yaml:5003",
+            "merge-list.yaml:10003",
             "wide.yaml:1"
         ]
     );

@@ -32,6 +32,9 @@ const NAMES: [&str; 4] = ["repository", "repo", "image", "name"];
 /// No name is longer: a long text that many aliases mean is not read for each.
 const LONGEST: usize = 1024;
 
+/// What begins what is put into a value.
+const INSERTED: [&str; 4] = ["{{", "${", "$(", "<"];
+
 /// The piece that a node is. What is null says nothing.
 pub(super) fn part(text: &str, tree: &Tree<'_>, id: Id) -> Option<Part> {
     let within = |at: Range<usize>| {
@@ -80,13 +83,17 @@ fn split(text: &str, keys: &Keys<'_>, before: &str, key: &str, global: Option<&P
     };
     let name = keys.get(key).and_then(|id| part(text, tree, id)).filter(|part| !part.says.is_empty())?;
     let (registry_key, registry) = named("registry");
+    let is_put_in = |part: &Part| INSERTED.iter().any(|mark| part.says.contains(mark));
     let (tag_key, tag) = named("tag");
     let (digest_key, digest) = named("digest");
+    let has_tag = tag.is_some();
+    // What a template puts in there is not known here.
+    let (tag, digest) = (tag.filter(|tag| !is_put_in(tag)), digest.filter(|digest| !is_put_in(digest)));
     let is_repository = key.to_ascii_lowercase().ends_with("repository") || key.ends_with("repo");
     let has_tag_key = keys.get(&tag_key).is_some() || keys.get(&digest_key).is_some();
     let own = Reference::parse(&name.says).ok().filter(|reference| reference.suffix().is_empty())?;
     // `image` or `name` alone is no name in pieces.
-    if !is_repository && registry.is_none() && (own.is_short() || tag.is_none()) {
+    if !is_repository && registry.is_none() && (own.is_short() || !has_tag) {
         return None;
     }
     if registry.is_none() && own.is_short() && (!has_tag_key || name.says.contains('.')) {

@@ -149,8 +149,10 @@ impl<'a> Walk<'a> {
             }
             let inner = match inner {
                 "value" if variable.is_some_and(has_image) => "variable-image",
-                "value" if variable.is_some_and(is_place) => "registry",
-                inner if ends_in(key, "images") && tree.scalar(*value).is_some() && !is_place(inner) => "listed-image",
+                "value" if variable.is_some_and(text::is_place) => "registry",
+                inner if ends_in(key, "images") && tree.scalar(*value).is_some() && !text::is_place(inner) => {
+                    "listed-image"
+                }
                 // An image volume.
                 "reference" if key == "image" => "volume-image",
                 inner => inner,
@@ -165,7 +167,7 @@ impl<'a> Walk<'a> {
     fn scalar(&mut self, tree: &Tree<'_>, id: Id, key: &str, context: &Context, container: Option<&str>) {
         let (Some(node), Some(says)) = (tree.node(id), tree.scalar(id)) else { return };
         let Some(part) = image::part(self.text, tree, id) else { return };
-        if is_place(key) && self.place(&part, context, container) {
+        if text::is_place(key) && self.place(&part, context, container) {
             return;
         }
         if is_image(key)
@@ -215,7 +217,7 @@ impl<'a> Walk<'a> {
     fn search(&mut self, masked: &str, start: usize, key: &str, context: &Context, container: Option<&str>) {
         let about = match key {
             _ if is_image(key) => About::Image,
-            _ if is_place(key) => About::Place,
+            _ if text::is_place(key) => About::Place,
             _ => About::Nothing,
         };
         for token in text::search(masked, about) {
@@ -321,11 +323,6 @@ fn ends_in(key: &str, word: &str) -> bool {
 /// Whether a key, or a flag, says that what follows is an image.
 fn is_image(key: &str) -> bool {
     ends_in(key, "image") || ends_in(key, "imageName")
-}
-
-/// Whether a key says that what follows is where images are.
-fn is_place(key: &str) -> bool {
-    ends_in(key, "registry") || ends_in(key, "repository")
 }
 
 /// Whether a variable is called so.

@@ -24,6 +24,9 @@ pub struct Token {
 /// What begins what a template, or a shell, puts in.
 const INSERTED: [&str; 6] = ["{{", "${", "$(", "$", "<", "%"];
 
+/// How keys end whose value is where images are. A `repo` alone is most often one of charts, or of sources.
+const PLACES: [&str; 5] = ["registry", "repository", "imagerepo", "image_repo", "image-repo"];
+
 /// What programs put in front of a name to say where it is, or in what form.
 const SCHEMES: [&str; 7] = [
     "containerd://",
@@ -175,6 +178,11 @@ fn begun(written: &str, start: usize, about: About) -> Option<Token> {
     }
     let name = written.strip_suffix(':').or_else(|| written.strip_suffix("@sha256:")).unwrap_or(written);
     let name = name.strip_suffix('@').unwrap_or(name);
+    if name.ends_with(['-', '_', '.']) && about != About::Nothing {
+        // The last component goes on, and only what is before it is whole.
+        let (place, _) = name.rsplit_once('/')?;
+        return if is_named(&format!("{place}/any")) { token(place, Extent::Prefix) } else { None };
+    }
     let reference = Reference::parse(name).ok().filter(|reference| !reference.is_short())?;
     // A tag that goes on is none yet.
     let name = name.strip_suffix(reference.suffix()).filter(|_| !reference.suffix().is_empty()).unwrap_or(name);
@@ -203,11 +211,20 @@ fn said(before: &str) -> About {
     };
     if says("image") {
         About::Image
-    } else if says("repository") || says("registry") {
+    } else if PLACES.iter().any(|word| says(word)) {
         About::Place
     } else {
         About::Nothing
     }
+}
+
+/// Whether a key says that what follows is where images are.
+pub fn is_place(key: &str) -> bool {
+    let ends_in = |word: &&str| {
+        let end = key.len().checked_sub(word.len()).and_then(|start| key.get(start..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(word))
+    };
+    PLACES.iter().any(|word| ends_in(&word))
 }
 
 /// The line up to there, or the end of it.
