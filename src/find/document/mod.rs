@@ -46,12 +46,13 @@ pub struct Document<'a> {
 pub const STDIN: &str = "-";
 
 /// Files that are read as text, by the end of their names. Prose and programs are not: what they name, nobody pulls by them.
-const TEXTS: [&str; 28] = [
+const TEXTS: [&str; 29] = [
     "bash",
     "bats",
     "bzl",
     "cfg",
     "conf",
+    "container",
     "cue",
     "env",
     "hcl",
@@ -80,6 +81,9 @@ const TEXTS: [&str; 28] = [
 /// Files that are templates of YAML.
 const TEMPLATES: [&str; 7] = ["gotmpl", "j2", "jinja", "jinja2", "template", "tmpl", "tpl"];
 
+/// What stands behind the name of a file that is to be copied to it.
+const SAMPLES: [&str; 4] = ["default", "dist", "example", "sample"];
+
 // === impl Form ===
 
 impl Form {
@@ -90,6 +94,9 @@ impl Form {
         let is_recipe = |word: &str| end == word || name.strip_prefix(word).is_some_and(goes_on);
         if is_recipe("dockerfile") || is_recipe("containerfile") {
             return Some(Self::Dockerfile);
+        }
+        if SAMPLES.contains(&end) {
+            return Self::of(&path.with_extension(""));
         }
         match end {
             _ if name == "kustomization" || name == "kustomization.yaml" || name == "kustomization.yml" => {
