@@ -429,7 +429,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "crio.signatures",
             "warning",
             "signedBy (by `k8s.gcr.io/secure/x`) of k8s.gcr.io/secure/x, and insecureAcceptAnything (by `registry.k8s.io`) of registry.k8s.io/secure/x",
-            "\"prefix\": \"k8s.gcr.io/secure/x\"",
+            "\"prefix\": \"registry.k8s.io/secure/x\", \"signedPrefix\": \"k8s.gcr.io/secure/x\"",
             "/etc/containers/policy.json:5",
         ),
         (
@@ -440,7 +440,14 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "",
             "/etc/containers/policy.json:7",
         ),
-        (&policies[0], "crio.signatures", "failure", "`*.k8s.io`", "remapIdentity", "/etc/containers/policy.json:4"),
+        (
+            &policies[0],
+            "crio.signatures",
+            "failure",
+            "`*.k8s.io`",
+            "an entry for registry.k8s.io",
+            "/etc/containers/policy.json:4",
+        ),
         (
             &policies[1],
             "crio.signatures",

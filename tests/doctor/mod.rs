@@ -4,6 +4,7 @@ mod egress;
 mod files;
 mod live;
 mod service;
+mod signatures;
 
 use repoint::doctor::Id;
 use serde_json::Value;
