@@ -170,6 +170,17 @@ impl File<'_> {
     }
 
     fn found(&self, old: Wanted<'_>, new: Wanted<'_>) -> String {
+        if old.level() == Level::Signatures && old.has_signers_of(new) {
+            return format!(
+                "{} wants {} of {} (by `{}`) and of {} (by `{}`), but not for the same names",
+                self.place,
+                new.kind(),
+                old.name,
+                old.scope,
+                new.name,
+                new.scope
+            );
+        }
         let named = |wanted: Wanted<'_>| format!("{} (by `{}`) of {}", wanted.kind(), wanted.scope, wanted.name);
         format!("{} wants {}, and {}", self.place, named(old), named(new))
     }

@@ -84,7 +84,8 @@ impl Policy {
     /// all.
     pub(super) fn wanted<'a>(&'a self, name: &'a str) -> Wanted<'a> {
         let own = self.scopes().and_then(|scopes| within(name).find_map(|scope| scopes.get_key_value(scope.as_ref())));
-        let (scope, value) = own.map_or((DEFAULT, self.0.get(DEFAULT)), |(scope, value)| (scope.as_str(), Some(value)));
+        let (scope, value) =
+            own.map_or_else(|| (DEFAULT, self.0.get(DEFAULT)), |(scope, value)| (scope.as_str(), Some(value)));
         let requirements = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         Wanted { name, scope, requirements }
     }
