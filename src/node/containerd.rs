@@ -29,6 +29,8 @@ pub struct Containerd {
     pub config_path: Option<Word>,
     /// Registries that something else is asked for, in the deprecated way.
     pub mirrors: Vec<Word>,
+    /// Registries of which TLS is said in the deprecated way.
+    pub tls: Vec<Word>,
     /// The `version` of the first file.
     version: Option<u32>,
 }
@@ -105,11 +107,15 @@ impl Containerd {
             if major != Some(2) && document.has(&["plugins", name]) {
                 (self.sandbox, self.config_path) = (None, None);
                 self.mirrors.clear();
+                self.tls.clear();
             }
             let word = |path: &[&str]| document.word(&[&["plugins", *name], path].concat());
             self.sandbox = word(sandbox).or_else(|| self.sandbox.take());
             self.config_path = word(&["registry", "config_path"]).or_else(|| self.config_path.take());
             self.mirrors.extend(document.keys(&["plugins", name, "registry", "mirrors"]));
+            let configs = ["plugins", *name, "registry", "configs"];
+            let has_tls = |word: &Word| document.has(&[&configs[..], &[word.text.as_str(), "tls"]].concat());
+            self.tls.extend(document.keys(&configs).into_iter().filter(has_tls));
         }
         let mut imports = Vec::new();
         for import in document.words(&["imports"]) {

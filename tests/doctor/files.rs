@@ -326,7 +326,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "containerd.hosts",
             "failure",
             "is no TOML",
-            "mend or remove",
+            "mend",
             "/etc/containerd/certs.d/k8s.gcr.io/hosts.toml",
         ),
         (
@@ -345,7 +345,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "containerd.mirrors",
             "warning",
             "what repoint asks of registry.k8s.io elsewhere",
-            "repoint config export hosts.toml",
+            "DIRECTORY/registry.k8s.io/hosts.toml",
             "/etc/containerd/config.toml:1",
         ),
         (
@@ -353,7 +353,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "containerd.mirrors",
             "warning",
             "leads every registry elsewhere that has none of its own",
-            "repoint config export hosts.toml",
+            "DIRECTORY/_default/hosts.toml",
             "/etc/containerd/config.toml:1",
         ),
         // What an upgrade left behind says nothing.
@@ -542,7 +542,7 @@ fn a_password_in_the_url_of_a_mirror_is_not_shown() {
     ]);
     let (output, said) = examined(directory.path());
     said.has("containerd.hosts", "warning", "is asked of m.example instead", "");
-    said.has("containerd.hosts", "note", "containerd asks m.example for every registry", "");
+    said.has("containerd.hosts", "note", "containerd asks m.example for what is called", "");
     assert!(!output.stdout.contains("s3cret"), "{output:?}");
 }
 

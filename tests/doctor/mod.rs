@@ -2,6 +2,7 @@
 
 mod egress;
 mod files;
+mod hosts;
 mod live;
 mod service;
 mod signatures;
