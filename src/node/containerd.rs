@@ -33,6 +33,8 @@ pub struct Containerd {
     pub mirrors: Vec<Word>,
     /// Who writes it anew at each start: k3s or RKE2.
     pub writer: Option<Kind>,
+    /// Registries of which TLS is said in the deprecated way.
+    pub tls: Vec<Word>,
     /// The `version` of the first file.
     version: Option<u32>,
 }
@@ -108,16 +110,20 @@ impl Containerd {
         let own = document.number(&["version"]);
         self.version = self.version.or(own);
         // No other reads those.
-        let major = major.or_else(|| self.version.filter(|version| *version >= 3).map(|_| 2));
+        let major = major.or_else(|| self.is_for_the_second().then_some(2));
         for Plugin { name, sandbox } in plugins(own.or(self.version), major) {
             if major != Some(2) && document.has(&["plugins", name]) {
                 (self.sandbox, self.config_path) = (None, None);
                 self.mirrors.clear();
+                self.tls.clear();
             }
             let word = |path: &[&str]| document.word(&[&["plugins", *name], path].concat());
             self.sandbox = word(sandbox).or_else(|| self.sandbox.take());
             self.config_path = word(&["registry", "config_path"]).or_else(|| self.config_path.take());
             self.mirrors.extend(document.keys(&["plugins", name, "registry", "mirrors"]));
+            let configs = ["plugins", *name, "registry", "configs"];
+            let has_tls = |word: &Word| document.has(&[&configs[..], &[word.text.as_str(), "tls"]].concat());
+            self.tls.extend(document.keys(&configs).into_iter().filter(has_tls));
         }
         let mut imports = Vec::new();
         for import in document.words(&["imports"]) {
@@ -125,6 +131,11 @@ impl Containerd {
             imports.extend(if import.text.contains('*') { glob::matching(tree, &path)? } else { vec![path] });
         }
         Ok(imports)
+    }
+
+    /// Whether no other than a second containerd, or a later one, reads these files.
+    pub fn is_for_the_second(&self) -> bool {
+        self.version.is_some_and(|version| version >= 3)
     }
 
     /// The directories that have a `hosts.toml` for each registry.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Said;
 use super::files::{CRIO, node, put};
 use crate::support::repoint::run;
-use crate::verify::server::{Answer, Authority, Server};
+use crate::verify::server::{Answer, Asked, Authority, Server};
 use crate::verify::store::{AMD64, Store};
 
 type Files<'a> = &'a [(&'a str, &'a str)];
@@ -158,4 +158,49 @@ async fn the_node_s_credentials_are_not_sought_on_the_machine_that_looks_at_it()
     put(directory.path(), "/etc/repoint/repoint.toml", &text);
     examined(directory.path()).has("targets.egress", "skipped", "its credentials are the node's", "");
     assert!(server.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_runtime_is_told_of_the_registry_itself_is_done_here_too() {
+    let authority = Authority::new("Corp CA");
+    let store = registry();
+    let tls = Server::tls(authority.signs("else.example"), move |asked| store.answer(asked)).await;
+    let host = tls.host();
+    let hosts = |host: &str| format!("/etc/containerd/certs.d/{host}/hosts.toml");
+    let unverified = format!("[host.\"https://{host}\"]\nskip_verify = true\n");
+    let of_mirror = "server = \"https://m.example\"\nskip_verify = true\n";
+    let check = way_to(&host, &[(&hosts(&host), &unverified)]);
+    let check = check.has("targets.egress", "ok", "verifies no certificate of it (`skip_verify`)", "");
+    assert!(check["places"].as_array().unwrap().contains(&hosts(&host).into()), "{check:#}");
+    way_to(&host, &[(&hosts(&host), of_mirror)]).has("targets.egress", "failure", "unknown authority", "");
+
+    // By a name that is not the machine's own, so that nobody finds out by himself that there is no TLS.
+    let store = registry();
+    let plain = Server::plain(move |asked| {
+        let path = asked.path.replace("http://r.example:5000/", "/");
+        store.answer(&Asked { path, ..asked.clone() })
+    });
+    let plain = plain.await;
+    let unit = format!(
+        "[Service]\nEnvironment=HTTP_PROXY=http://{0} HTTPS_PROXY=http://{0}\nExecStart=/usr/bin/x\n",
+        plain.host()
+    );
+    let unit = ("/etc/systemd/system/containerd.service", unit.as_str());
+    for (text, verdict) in [("server = \"http://r.example:5000\"\n", "ok"), ("", "failure")] {
+        let files = [unit, ("/etc/containerd/certs.d/r.example_5000_/hosts.toml", text)];
+        way_to("r.example:5000", &files).has("targets.egress", verdict, "", "");
+    }
+
+    let store = registry();
+    let wanting = Server::tls(authority.signs("127.0.0.1").wanting(&authority), move |asked| store.answer(asked)).await;
+    let host = wanting.host();
+    let shown = "ca = \"/ca.pem\"\nclient = [[\"/c.pem\", \"/c.key\"]]\n";
+    let (own, ca) = (hosts(&host), ("/ca.pem", authority.pem.as_str()));
+    way_to(&host, &[(&own, shown), ca]).has(
+        "targets.egress",
+        "note",
+        "the runtime shows it a certificate",
+        "by a pull",
+    );
+    way_to(&host, &[(&own, "ca = \"/ca.pem\"\n"), ca]).has("targets.egress", "failure", "wants to be shown", "");
 }

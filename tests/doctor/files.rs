@@ -335,7 +335,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "containerd.hosts",
             "failure",
             "is no TOML",
-            "mend or remove",
+            "mend",
             "/etc/containerd/certs.d/k8s.gcr.io/hosts.toml",
         ),
         (
@@ -354,7 +354,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "containerd.mirrors",
             "warning",
             "what repoint asks of registry.k8s.io elsewhere",
-            "repoint config export hosts.toml",
+            "DIRECTORY/registry.k8s.io/hosts.toml",
             "/etc/containerd/config.toml:1",
         ),
         (
@@ -362,7 +362,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "containerd.mirrors",
             "warning",
             "leads every registry elsewhere that has none of its own",
-            "repoint config export hosts.toml",
+            "DIRECTORY/_default/hosts.toml",
             "/etc/containerd/config.toml:1",
         ),
         // What an upgrade left behind says nothing.
@@ -508,7 +508,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "crio.signatures",
             "warning",
             "signedBy (by `k8s.gcr.io/secure/x`) of k8s.gcr.io/secure/x, and insecureAcceptAnything (by `registry.k8s.io`) of registry.k8s.io/secure/x",
-            "\"prefix\": \"k8s.gcr.io/secure/x\"",
+            "\"prefix\": \"registry.k8s.io/secure/x\", \"signedPrefix\": \"k8s.gcr.io/secure/x\"",
             "/etc/containers/policy.json:5",
         ),
         (
@@ -519,7 +519,14 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "",
             "/etc/containers/policy.json:7",
         ),
-        (&policies[0], "crio.signatures", "failure", "`*.k8s.io`", "remapIdentity", "/etc/containers/policy.json:4"),
+        (
+            &policies[0],
+            "crio.signatures",
+            "failure",
+            "`*.k8s.io`",
+            "an entry for registry.k8s.io",
+            "/etc/containers/policy.json:4",
+        ),
         (
             &policies[1],
             "crio.signatures",
@@ -614,7 +621,7 @@ fn a_password_in_the_url_of_a_mirror_is_not_shown() {
     ]);
     let (output, said) = examined(directory.path());
     said.has("containerd.hosts", "warning", "is asked of m.example instead", "");
-    said.has("containerd.hosts", "note", "containerd asks m.example for every registry", "");
+    said.has("containerd.hosts", "note", "containerd asks m.example for what is called", "");
     assert!(!output.stdout.contains("s3cret"), "{output:?}");
 }
 

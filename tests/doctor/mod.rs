@@ -2,8 +2,10 @@
 
 mod egress;
 mod files;
+mod hosts;
 mod live;
 mod service;
+mod signatures;
 
 use repoint::doctor::Id;
 use serde_json::Value;

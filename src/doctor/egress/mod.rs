@@ -49,12 +49,14 @@ async fn one(case: &Case, settings: &Settings, environment: &Environment, store:
         Ok(credential) => credential,
         Err(why) => return Check::skipped(id, why),
     };
-    let Authorities { roots, files } = Authorities::of(case, environment, image.registry());
-    let client = Client::new(Way { roots, proxies: environment.proxies.clone(), ..Way::default() });
+    let authorities = Authorities::of(case, environment, image.registry());
+    let (roots, plain) = (authorities.roots.clone(), authorities.plain.clone());
+    let client = Client::new(Way { roots, plain, proxies: environment.proxies.clone(), ..Way::default() });
     let began = Instant::now();
     let trace = egress(&client, image, credential.as_ref(), &Platform::here()).await;
     let check = judge(case, environment, &trace, began.elapsed());
-    environment.places.iter().chain(&files).fold(check, |check, place| check.at(place))
+    let check = environment.places.iter().fold(check, |check, place| check.at(place));
+    authorities.told(check, image.registry(), trace.fault.as_ref())
 }
 
 fn judge(case: &Case, environment: &Environment, trace: &Trace, took: Duration) -> Check {
