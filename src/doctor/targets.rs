@@ -85,7 +85,9 @@ async fn one(bench: &Bench<'_>, trial: &Trial) -> Check {
             let after = match after {
                 After::WasThere => "it was there before, and stays",
                 After::Removed => "it is removed again",
-                After::Stays => "it stays: whether it was there before is not known, or the runtime keeps it",
+                After::Stays => {
+                    "it stays: somebody else has come to use it, whether it was there before is not known, or the runtime keeps it"
+                }
             };
             let check = Check::ok(id, format!("pulled in {:.1} s; {after}", took.as_secs_f64()));
             check.took(took)
