@@ -1,6 +1,6 @@
 //! Real calls, before the kubelet makes any: through repoint, and to every registry that takes the old one's place.
 
-use super::remedy::{Site, Trouble};
+use super::remedy::{Failure, Hosts, Site};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::{Credential, Source, Store};
@@ -146,6 +146,7 @@ struct There {
 pub struct Bench<'a> {
     place: Place<'a>,
     settings: &'a Settings,
+    hosts: Hosts,
     runtime: String,
     api: Version,
     store: Store,
@@ -162,7 +163,13 @@ impl<'a> Bench<'a> {
     pub async fn set_up(place: Place<'a>, settings: &'a Settings) -> Result<Self, NoRuntime> {
         let (said, api) = client::within(ANSWER, client::introduction(place.socket)).await?;
         let store = Store::new(settings.credentials.clone(), None, Clock::SYSTEM);
-        Ok(Self { place, settings, runtime: said.runtime_name, api, store })
+        Ok(Self { place, settings, hosts: Hosts::default(), runtime: said.runtime_name, api, store })
+    }
+
+    /// By what its containerd is told of registries, where that is known.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
     }
 
     /// Has an image pulled, and removed again where it was not there.
@@ -196,8 +203,8 @@ impl<'a> Bench<'a> {
             Err(NoRuntime::Answer(status)) => status.message().to_owned(),
             Err(error @ NoRuntime::Connection(_)) => return Err(error),
         };
-        let site = Site { runtime: Runtime::called(&self.runtime), kind, unit };
-        let remedy = Trouble::of(&why, reference.registry()).remedy(reference.registry(), site);
+        let site = Site { runtime: Runtime::called(&self.runtime), kind, unit, hosts: &self.hosts };
+        let remedy = Failure::of(&why, reference.registry()).remedy(site);
         failed(why, remedy)
     }
 

@@ -246,7 +246,7 @@ async fn a_target_that_does_not_serve_is_named_with_what_to_mend() {
             "see that 127.0.0.1:1 runs and listens; if that takes a proxy, it is the runtime that has to know it: Environment=HTTPS_PROXY= in /etc/systemd/system/containerd.service.d/http-proxy.conf".to_owned(),
             "connection refused",
         ),
-        (sealed.clone(), "x509", format!("`ca =` in /etc/containerd/certs.d/{sealed}/hosts.toml"), "certified by `CN=rcgen"),
+        (sealed.clone(), "x509", format!("/hosts/{sealed}/hosts.toml, or add it"), "certified by `CN=rcgen"),
         (
             guarded.host(),
             "401",
@@ -401,11 +401,14 @@ async fn a_runtime_that_hangs_or_says_terrible_things_is_a_finding_and_no_wait()
     assert!(said.all("targets.pull").into_iter().all(untouched));
 }
 
+/// Names, and the ids of what they name.
+type Names<'a> = &'a [(&'a str, &'a str)];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_that_somebody_else_comes_to_use_meanwhile_is_left() {
     let (other, third) = ("m.example/etcd:1", "m.example/coredns:1");
     // Which names, of which image, are there once the first image is pulled, and once the last one is; what is removed.
-    let cases: &[(&[(&str, &str)], &[(&str, &str)], &[&str])] = &[
+    let cases: &[(Names<'_>, Names<'_>, &[&str])] = &[
         (&[], &[], &[PAUSE, other, third]),
         // It is pulled while another is tried: by its name, by an old name, by its digest.
         (&[(other, "2")], &[], &[PAUSE, third]),
