@@ -665,3 +665,16 @@ fn what_the_unit_lets_the_service_write_is_told_by_its_lines() {
         examined(directory.path()).1.has("audit.writable", verdict, found, remedy);
     }
 }
+
+#[test]
+fn a_runtime_that_is_left_over_is_no_place_to_change_what_holds() {
+    let image = "k8s.gcr.io/pause:3.6";
+    let crio = format!("[crio.image]\npause_image = {image:?}\n");
+    let containerd = format!("[plugins.cri]\nsandbox_image = {image:?}\n");
+    let directory = node(&[CRIO, &[("/etc/crio/crio.conf", &crio), (CONTAINERD, &containerd)]].concat());
+    let (_, said) = examined(directory.path());
+    let check = said.has("images.sandbox", "failure", "pods are made with", "`systemctl reload crio`");
+    assert_eq!(check["places"], serde_json::json!(["/etc/crio/crio.conf:2"]));
+    assert!(!check["remedy"].as_str().unwrap().contains("containerd"), "{check}");
+    said.has("images.sandbox", "note", "containerd, which is not this node's runtime", CONTAINERD);
+}

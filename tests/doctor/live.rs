@@ -482,3 +482,42 @@ fn images(names: &Mutex<Vec<(String, String)>>) -> Vec<v1::Image> {
     }
     images.into_values().collect()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lines_to_write_for_a_pause_image_that_no_file_names_are_those_of_that_containerd() {
+    let Some((_directory, standin, node)) = before_a_standin() else { return };
+    let image = "k8s.gcr.io/pause:3.9";
+    let info = [("config".to_owned(), format!("{{\"sandboxImage\":{image:?}}}"))].into();
+    let status = v1::StatusResponse { info, ..Default::default() };
+    standin.answers("/runtime.v1.RuntimeService/Status", move |_| Answer::message(&status));
+    let second = "[plugins.\"io.containerd.grpc.v1.cri\"]";
+    let third = "[plugins.'io.containerd.cri.v1.images'.pinned_images]";
+    let (old, new) = ("`sandbox_image = \"m.example/pause:3.9\"`", "`sandbox = \"m.example/pause:3.9\"`");
+    let made = "write /etc/containerd/config.toml with three lines:";
+    for (release, file, expected) in [
+        ("v1.7.27", None, format!("{made} `version = 2`, `{second}`, {old}; then `systemctl restart containerd`")),
+        ("v2.1.0", None, format!("{made} `version = 3`, `{third}`, {new}; then `systemctl restart containerd`")),
+        ("v1.7.27", Some("version = 2\n"), format!("add {old} under {second} in /etc/containerd/config.toml;")),
+        ("v2.1.0", Some("version = 2\n"), format!("add {old} under {second} in /etc/containerd/config.toml;")),
+        ("v2.1.0", Some("version = 3\n"), format!("add {new} under {third} in /etc/containerd/config.toml;")),
+        (
+            "1.6.8~ds1",
+            Some("root = \"/x\"\n"),
+            format!("add {old} under [plugins.cri] in /etc/containerd/config.toml;"),
+        ),
+    ] {
+        let (name, version) = ("containerd".to_owned(), release.to_owned());
+        let version = v1::VersionResponse { runtime_name: name, runtime_version: version, ..Default::default() };
+        standin.answers(VERSION, move |_| Answer::message(&version));
+        if let Some(file) = file {
+            node.put("/etc/containerd/config.toml", file);
+        }
+        let (_, said) = node.doctor(&["--skip-pull"]).await;
+        said.has("images.sandbox", "failure", "where it is not on the node, no pod starts", &expected);
+    }
+    let there = v1::Image { repo_tags: vec![image.to_owned()], ..Default::default() };
+    let there = v1::ListImagesResponse { images: vec![there] };
+    standin.answers(LIST, move |_| Answer::message(&there));
+    let (_, said) = node.doctor(&["--skip-pull"]).await;
+    said.has("images.sandbox", "failure", "it is on the node, and once it is collected or removed, no pod starts", "");
+}
