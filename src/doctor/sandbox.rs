@@ -2,9 +2,13 @@
 
 use super::check::some;
 use super::{Case, Check, Id, Met, Verdict};
-use crate::node::Runtime;
 use crate::node::pause::{Pause, Sayings, Who};
+use crate::node::{Runtime, containerd};
 use crate::runtime::{Keep, sandbox};
+use std::path::Path;
+
+/// Where those containerds listen whose configuration is not where it is usual.
+const BROUGHT_ALONG: [&str; 3] = ["/run/k3s", "/run/k0s", "/var/snap"];
 
 pub(super) fn checks(case: &Case) -> Vec<Check> {
     let mut checks = sandbox(case);
@@ -42,7 +46,8 @@ fn sandbox(case: &Case) -> Vec<Check> {
         None => checks.push(Check::skipped(id, "no file names the image, and the runtime was not asked")),
     }
     // Whoever else names an old one.
-    for pause @ Pause { who, word, .. } in said.iter().filter(|said| effective.as_ref() != Some(&said.word.text)) {
+    let is_else = |said: &&Pause| effective.as_ref() != Some(&said.word.text) || is_left_over(case, said.who);
+    for pause @ Pause { who, word, .. } in said.iter().filter(is_else) {
         let Some((_, substitute)) = case.substitute(&word.text) else { continue };
         let (name, image) = (who.name(), &word.text);
         let verdict = if is_left_over(case, *who) { Verdict::Note } else { Verdict::Warning };
@@ -82,7 +87,8 @@ fn effective(case: &Case, met: &Met, said: &[Pause]) -> Option<String> {
 
 fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
     let id = Id::ImagesSandbox;
-    let places: Vec<&Pause> = said.iter().filter(|said| said.word.text == image).collect();
+    let is_its = |said: &&Pause| said.word.text == image && !is_left_over(case, said.who);
+    let places: Vec<&Pause> = said.iter().filter(is_its).collect();
     let at = |check: Check| places.iter().fold(check, |check, said| check.at(said.word.place()));
     let Some((rule, substitute)) = case.substitute(image) else {
         return at(Check::ok(id, format!("pods are made with {image}")));
@@ -93,13 +99,15 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
     let is_seen_to = keeps_records && !matches!(keep, Ok(Keep::Never));
     let remedy = if places.is_empty() {
         let substitute = substitute.as_deref().unwrap_or("one of a registry that stays");
-        let line = if is_containerd {
-            "`sandbox_image` under [plugins.\"io.containerd.grpc.v1.cri\"] in /etc/containerd/config.toml (version 3 of the file: `sandbox` under \
-             [plugins.'io.containerd.cri.v1.images'.pinned_images])"
+        let how = if is_containerd {
+            in_containerd(case, substitute)
         } else {
-            "`pause_image` under [crio.image] in a file in /etc/crio/crio.conf.d (cri-dockerd: --pod-infra-container-image)"
+            format!(
+                "add `pause_image = \"{substitute}\"` under [crio.image] in a file in /etc/crio/crio.conf.d (cri-dockerd: \
+                 --pod-infra-container-image={substitute})"
+            )
         };
-        format!("no file says so, it is built into the runtime: add {line}, and name {substitute}")
+        format!("no file says so, it is built into the runtime: {how}")
     } else {
         let all = places.iter().map(|said| said.change(substitute.as_deref()));
         all.collect::<Vec<_>>().join("; ")
@@ -109,8 +117,56 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
     at(if is_seen_to {
         Check::warning(id, format!("{found}; repoint sees to it, as long as it runs"), remedy)
     } else {
-        Check::failure(id, format!("{found}; without the old registry no pod starts that is not there yet"), remedy)
+        let images = case.far.met().and_then(|met| met.images.as_ref().ok());
+        let is_there =
+            images.is_some_and(|images| images.iter().any(|one| one.repo_tags.iter().any(|tag| tag == image)));
+        let (verdict, until) = if is_there {
+            (
+                Verdict::Warning,
+                "it is on the node, and once it is collected or removed, no pod starts that is not there yet",
+            )
+        } else {
+            (Verdict::Failure, "where it is not on the node, no pod starts that is not there yet")
+        };
+        Check::new(id, verdict, format!("{found}; without the old registry: {until}")).remedy(remedy)
     })
+}
+
+/// How the node's containerd is told that has it built in. A section for another version of the file would say nothing.
+fn in_containerd(case: &Case, image: &str) -> String {
+    if let Some(file) = case.node.as_ref().ok().and_then(|node| node.kind.configuration()) {
+        let (key, restart) = (Who::Rancher.key(), Who::Rancher.restart());
+        return format!("set `{key}: {image}` in {file}; then {restart}");
+    }
+    let restart = Who::Runtime(Runtime::Containerd).restart();
+    let own = case.containerd().ok().flatten();
+    let own = own.map(|found| (found.file.display().to_string(), version(case, &found.file)));
+    let of_new = if case.release().is_some_and(|(major, _)| major >= 2) { 3 } else { 2 };
+    let is_elsewhere =
+        case.runtime().is_some_and(|address| BROUGHT_ALONG.iter().any(|path| address.path().starts_with(path)));
+    let (file, version, is_made) = match own {
+        Some((file, version)) => (file, version, false),
+        None if is_elsewhere => ("the configuration of that containerd".to_owned(), of_new, false),
+        None => (containerd::FILE.to_owned(), of_new, true),
+    };
+    let (section, key) = match version {
+        3.. => ("[plugins.'io.containerd.cri.v1.images'.pinned_images]", "sandbox"),
+        2 => ("[plugins.\"io.containerd.grpc.v1.cri\"]", "sandbox_image"),
+        _ => ("[plugins.cri]", "sandbox_image"),
+    };
+    match is_made {
+        true => format!(
+            "write {file} with three lines: `version = {version}`, `{section}`, `{key} = \"{image}\"`; then {restart}"
+        ),
+        false => format!("add `{key} = \"{image}\"` under {section} in {file}; then {restart}"),
+    }
+}
+
+/// The version of a file of containerd's. One that says none is of the first.
+fn version(case: &Case, file: &Path) -> i64 {
+    let text = case.tree.text(file).ok().flatten().unwrap_or_default();
+    let table: toml::Table = text.parse().unwrap_or_default();
+    table.get("version").and_then(toml::Value::as_integer).unwrap_or(1)
 }
 
 fn pinned(case: &Case) -> Check {

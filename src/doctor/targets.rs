@@ -1,13 +1,16 @@
 //! Every registry that takes the old one's place: whether a small image comes from there, pulled by the runtime as for a kubelet.
 
+use super::containerd::{SINCE, USUAL};
 use super::{Case, Check, Far, Id};
 use crate::config::Settings;
 use crate::error::Chain;
 use crate::install::check::{After, Bench, Outcome, Place, Problem, Trial, trials};
+use crate::install::remedy::Hosts;
 use crate::node::Kind;
 use crate::reference::Reference;
 use crate::rules::place::normal;
 use crate::rules::{Credentials, Rule, Target, builtin};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where a kubelet is of which nothing is known.
@@ -31,6 +34,7 @@ pub(super) async fn checks(case: &Case, tell: impl Fn(&str)) -> Vec<Check> {
     let mut checks = Vec::new();
     match Bench::set_up(Place { socket: &socket, kind, unit }, settings).await {
         Ok(bench) => {
+            let bench = bench.with_hosts(hosts(case));
             for trial in &trials {
                 if let Some(why) = credentials_elsewhere(case, trial) {
                     checks.push(Check::skipped(id, why).about(&trial.image));
@@ -78,6 +82,13 @@ pub(super) fn kind_and_unit(case: &Case) -> (Kind, &str) {
         .map_or((Kind::Plain, KUBELET), |node| (node.kind, node.units.first().map_or(KUBELET, String::as_str)))
 }
 
+/// By what the node's containerd is told of registries. One that can't be read is not known.
+pub(super) fn hosts(case: &Case) -> Hosts {
+    let usual = USUAL.first().filter(|_| case.release().is_some_and(|release| release >= SINCE)).map(PathBuf::from);
+    let Ok(containerd) = case.containerd() else { return Hosts::Unknown };
+    Hosts::of(&containerd.unwrap_or_default(), usual)
+}
+
 async fn one(bench: &Bench<'_>, trial: &Trial) -> Check {
     let id = Id::TargetsPull;
     let check = match bench.pull(trial).await {
@@ -85,7 +96,9 @@ async fn one(bench: &Bench<'_>, trial: &Trial) -> Check {
             let after = match after {
                 After::WasThere => "it was there before, and stays",
                 After::Removed => "it is removed again",
-                After::Stays => "it stays: whether it was there before is not known, or the runtime keeps it",
+                After::Stays => {
+                    "it stays: somebody else has come to use it, whether it was there before is not known, or the runtime keeps it"
+                }
             };
             let check = Check::ok(id, format!("pulled in {:.1} s; {after}", took.as_secs_f64()));
             check.took(took)

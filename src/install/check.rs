@@ -1,15 +1,16 @@
 //! Real calls, before the kubelet makes any: through repoint, and to every registry that takes the old one's place.
 
-use super::remedy::{Site, Trouble};
+use super::remedy::{Failure, Hosts, Site};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::{Credential, Source, Store};
 use crate::cri::client::{self, NoRuntime};
 use crate::cri::method::Version;
-use crate::cri::v1::AuthConfig;
+use crate::cri::v1::{AuthConfig, Container, Image};
 use crate::error::Chain;
 use crate::node::{Kind, Runtime};
-use crate::reference::Reference;
+use crate::reference::{Reference, with_default_tag};
+use crate::rules::place::normal;
 use crate::rules::rule::Credentials;
 use prost::Message;
 use secrecy::ExposeSecret;
@@ -128,26 +129,33 @@ pub enum After {
     WasThere,
     /// It is gone again.
     Removed,
-    /// It stays, because nobody knows whether it was there, or because the runtime keeps it.
+    /// It stays, because somebody else has come to use it, nobody knows whether it was there, or the runtime keeps it.
     Stays,
 }
 
-/// A runtime that has said what it is, and which images are there before anything is tried.
+/// What is there before an image is pulled.
+struct There {
+    /// Whether the image's name is one.
+    by_name: bool,
+    /// By what name an image is there does not matter: to remove it by one is to remove it by all.
+    ids: HashSet<String>,
+}
+
+/// A runtime that has said what it is.
 #[derive(Debug)]
 pub struct Bench<'a> {
     place: Place<'a>,
     settings: &'a Settings,
+    hosts: Hosts,
     runtime: String,
     api: Version,
     store: Store,
-    /// By what name an image is there does not matter: to remove it by one is to remove it by all.
-    there: Option<HashSet<String>>,
 }
 
 // === impl Bench ===
 
 impl<'a> Bench<'a> {
-    /// Asks the runtime what it is and has.
+    /// Asks the runtime what it is.
     ///
     /// # Errors
     ///
@@ -155,9 +163,13 @@ impl<'a> Bench<'a> {
     pub async fn set_up(place: Place<'a>, settings: &'a Settings) -> Result<Self, NoRuntime> {
         let (said, api) = client::within(ANSWER, client::introduction(place.socket)).await?;
         let store = Store::new(settings.credentials.clone(), None, Clock::SYSTEM);
-        let there = client::within(ANSWER, client::images(place.socket, api)).await;
-        let there = there.map(|images| images.into_iter().map(|image| image.id).collect());
-        Ok(Self { place, settings, runtime: said.runtime_name, api, store, there: there.ok() })
+        Ok(Self { place, settings, hosts: Hosts::default(), runtime: said.runtime_name, api, store })
+    }
+
+    /// By what its containerd is told of registries, where that is known.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
     }
 
     /// Has an image pulled, and removed again where it was not there.
@@ -180,31 +192,76 @@ impl<'a> Bench<'a> {
                 return failed(why, "see to that source of credentials in /etc/repoint/repoint.toml".to_owned());
             }
         };
+        // Not sooner: while others were tried, somebody may have pulled it.
+        let there = self.there(image).await;
         let began = Instant::now();
         let why = match client::within(PATIENCE, client::pull(socket, self.api, image, auth)).await {
             Ok(()) => {
                 let took = began.elapsed();
-                return Ok(Outcome::Pulled { took, after: self.put_back(image).await? });
+                return Ok(Outcome::Pulled { took, after: self.put_back(image, there).await? });
             }
             Err(NoRuntime::Answer(status)) => status.message().to_owned(),
             Err(error @ NoRuntime::Connection(_)) => return Err(error),
         };
-        let site = Site { runtime: Runtime::called(&self.runtime), kind, unit };
-        let remedy = Trouble::of(&why, reference.registry()).remedy(reference.registry(), site);
+        let site = Site { runtime: Runtime::called(&self.runtime), kind, unit, hosts: &self.hosts };
+        let remedy = Failure::of(&why, reference.registry()).remedy(site);
         failed(why, remedy)
     }
 
-    async fn put_back(&self, image: &str) -> Result<After, NoRuntime> {
+    /// Nothing where the runtime does not say.
+    async fn there(&self, image: &str) -> Option<There> {
         let socket = self.place.socket;
-        let found = client::within(ANSWER, client::image(socket, self.api, image)).await?;
-        let (Some(found), Some(there)) = (found, &self.there) else { return Ok(After::Stays) };
-        if there.contains(&found.id) {
+        let named = self.image(image).await.ok()?;
+        let all = client::within(ANSWER, client::images(socket, self.api)).await.ok()?;
+        Some(There { by_name: named.is_some(), ids: all.into_iter().map(|image| image.id).collect() })
+    }
+
+    async fn put_back(&self, image: &str, there: Option<There>) -> Result<After, NoRuntime> {
+        let socket = self.place.socket;
+        let (Some(found), Some(there)) = (self.image(image).await?, there) else { return Ok(After::Stays) };
+        if there.by_name || there.ids.contains(&found.id) {
             return Ok(After::WasThere);
         }
+        // Who takes image calls alone has no containers to tell of.
+        let containers = client::within(ANSWER, client::containers(socket)).await.unwrap_or_default();
+        if found.pinned || is_called_otherwise(&found, image) || containers.iter().any(|one| is_of(one, &found)) {
+            return Ok(After::Stays);
+        }
+        // cri-dockerd takes a name for an image that is not there.
+        let is_docker = Runtime::called(&self.runtime) == Some(Runtime::Docker);
+        let name = if is_docker { &found.id } else { image };
         // One more small image does no harm.
-        let is_removed = !found.pinned && client::within(ANSWER, client::remove(socket, self.api, image)).await.is_ok();
+        let is_removed = client::within(ANSWER, client::remove(socket, self.api, name)).await.is_ok();
         Ok(if is_removed { After::Removed } else { After::Stays })
     }
+
+    async fn image(&self, name: &str) -> Result<Option<Image>, NoRuntime> {
+        client::within(ANSWER, client::image(self.place.socket, self.api, name)).await
+    }
+}
+
+/// Whether an image that was pulled by that name has others: whoever gave it one means to keep it.
+fn is_called_otherwise(image: &Image, name: &str) -> bool {
+    let name = with_default_tag(name);
+    let Ok(name) = Reference::parse(&name) else { return true };
+    let is_beside = |other: Reference<'_>| {
+        normal(other.registry()) == normal(name.registry()) && other.components().eq(name.components())
+    };
+    let is_other = |other: &String| match Reference::parse(other) {
+        Ok(other) => !is_beside(other) || (other.tag().is_some() && name.tag().is_some() && other.tag() != name.tag()),
+        // Docker lists `<none>:<none>`.
+        Err(_) => false,
+    };
+    image.repo_tags.iter().chain(&image.repo_digests).any(is_other)
+}
+
+/// Whether a container was made of it.
+fn is_of(container: &Container, image: &Image) -> bool {
+    let asked = container.image.as_ref().map(|spec| &spec.image);
+    let names = [Some(&container.image_ref), Some(&container.image_id), asked];
+    let is_it =
+        |name: &String| *name == image.id || image.repo_tags.contains(name) || image.repo_digests.contains(name);
+    names.into_iter().flatten().any(is_it)
 }
 
 /// What a registry is shown.

@@ -127,7 +127,12 @@ impl Kind {
         Some(Path::new("/var/lib/rancher").join(name).join(AGENT))
     }
 
-    /// Where k3s or RKE2 are configured, and the variable that says otherwise.
+    /// Where k3s or RKE2 are configured, if nobody says otherwise.
+    pub fn configuration(self) -> Option<&'static str> {
+        self.rancher().map(|(file, _)| file)
+    }
+
+    /// That, and the variable that says otherwise.
     const fn rancher(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Kubeadm | Self::Eks | Self::Plain => None,

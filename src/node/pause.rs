@@ -85,7 +85,7 @@ impl Pause {
     pub fn change(&self, substitute: Option<&str>) -> String {
         let (who, place) = (self.who, self.word.place());
         let substitute = substitute.unwrap_or("an image of a registry that stays");
-        if let Some((config, _)) = self.writer.and_then(Kind::rancher) {
+        if let Some(config) = self.writer.and_then(Kind::configuration) {
             return format!(
                 "set `{PAUSE_KEY}: {substitute}` in {config}, from which {place} is written at each start, and restart its service"
             );

@@ -204,3 +204,57 @@ async fn what_the_runtime_is_told_of_the_registry_itself_is_done_here_too() {
     );
     way_to(&host, &[(&own, "ca = \"/ca.pem\"\n"), ca]).has("targets.egress", "failure", "wants to be shown", "");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_whom_the_registry_sends_one_on_to_the_registry_s_own_file_is_told() {
+    let [own, other] = ["Corp CA", "Bucket CA"].map(Authority::new);
+    let store = registry();
+    let bucket = Server::tls(other.signs("127.0.0.1"), |_| Answer::new(200, "")).await;
+    let location = format!("https://{}/x", bucket.host());
+    let server = Server::tls(own.signs("127.0.0.1"), move |asked| match Store::is_blob(asked) {
+        true => Answer::found(&location),
+        false => store.answer(asked),
+    });
+    let server = server.await;
+    let (registry, bucket) = (server.host(), bucket.host());
+    let trusted: Files<'_> = &[("/etc/ssl/certs/ca-certificates.crt", &own.pem)];
+    let containerd = |text: &'static str| [trusted, &[("/etc/containerd/config.toml", text)]].concat();
+    let moved = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/srv/certs\"\n";
+    let mirrors = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"quay.io\"]\nendpoint = []\n";
+    for (files, expected) in [
+        (trusted.to_vec(), format!("`ca =` in /etc/containerd/certs.d/{registry}/hosts.toml, or")),
+        (containerd(moved), format!("`ca =` in /srv/certs/{registry}/hosts.toml, or")),
+        (containerd(mirrors), format!("`ca_file` under configs.\"{registry}\".tls beside the `mirrors`")),
+        (
+            containerd(""),
+            format!("{registry}/hosts.toml, and have containerd's `config_path` name /etc/containerd/certs.d ("),
+        ),
+        ([CRIO, trusted].concat(), format!("/etc/containers/certs.d/{registry}/ca.crt, or")),
+    ] {
+        let said = way_to(&registry, &files);
+        let check = said.has("targets.egress", "failure", "x509: certificate signed by unknown authority", &expected);
+        let whom = format!("{bucket} (where the way to {registry} leads)");
+        assert!(check["remedy"].as_str().unwrap().contains(&whom), "{check}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_may_be_somebody_in_between_who_reads_names() {
+    // Closed with something unread, a connection is reset; with nothing, it ends.
+    for (is_read, expected) in [(false, "that cuts TLS by the name (SNI)"), (true, "cuts TLS by the name (SNI)")] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _gone = match is_read {
+                    true => tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 16384]).await,
+                    false => stream.peek(&mut [0]).await,
+                };
+            }
+        });
+        let said = way_to(&host, &[]);
+        let check = said.has("targets.egress", "failure", &host, expected);
+        assert!(!check["remedy"].as_str().unwrap().contains("443"), "{check}");
+    }
+}

@@ -691,3 +691,88 @@ fn a_root_that_is_none_and_a_socket_that_is_none_are_named() {
         assert!(output.stderr.contains(expected), "{output:?}");
     }
 }
+
+#[test]
+fn what_the_unit_lets_the_service_write_is_told_by_its_lines() {
+    let log = |file: &str| format!("[audit]\nfile = {file:?}\n");
+    let (srv, home, tmp) = (log("/srv/audit/a.jsonl"), log("/root/a.jsonl"), log("/tmp/a.jsonl"));
+    let usual = log("/var/log/repoint/audit.jsonl");
+    let there = ("/srv/audit/x", "");
+    for (log, drop_in, file, verdict, found, remedy) in [
+        (&srv, "", there, "failure", "is elsewhere: ProtectSystem=strict", "`systemctl edit"),
+        (&srv, "", ("/x", ""), "failure", "is elsewhere", "first `mkdir -p /srv/audit`"),
+        (
+            &srv,
+            "",
+            there,
+            "failure",
+            "is elsewhere",
+            "ReadWritePaths=/srv/audit; then `systemctl daemon-reload` and `systemctl restart",
+        ),
+        (&srv, "ReadWritePaths=/srv/audit", there, "ok", "can be written", ""),
+        (&srv, "ReadWritePaths=/srv", there, "ok", "can be written", ""),
+        (&srv, "ReadWritePaths=/srv/audit", ("/x", ""), "failure", "226/NAMESPACE", "`mkdir -p /srv/audit`, or take"),
+        (&srv, "ReadWritePaths=-/srv/audit", ("/x", ""), "failure", "is elsewhere", "first `mkdir -p /srv/audit`"),
+        (&srv, "ReadWritePaths=-/srv/audit", there, "ok", "can be written", ""),
+        (&srv, "ProtectSystem=full", there, "ok", "can be written", ""),
+        (&srv, "ProtectSystem=no", there, "ok", "can be written", ""),
+        (
+            &srv,
+            "ReadWritePaths=/srv\nReadOnlyPaths=/srv/audit",
+            there,
+            "failure",
+            "ReadOnlyPaths=/srv/audit",
+            "take that line out",
+        ),
+        (
+            &srv,
+            "ReadWritePaths=/srv/audit\nInaccessiblePaths=/srv",
+            there,
+            "failure",
+            "InaccessiblePaths=/srv",
+            "another place",
+        ),
+        (&srv, "ReadWritePaths=%S/x", there, "note", "is not known: what ReadWritePaths=%S/x", "repoint status"),
+        (&srv, "BindPaths=/data:/srv", there, "note", "BindPaths=/data:/srv", "repoint status"),
+        (&srv, "ReadWritePaths=/srv/audit\nUser=root", there, "ok", "can be written", ""),
+        (&home, "", ("/root/x", ""), "failure", "ProtectHome=yes", "name another place"),
+        (&home, "ReadWritePaths=/root", ("/root/x", ""), "failure", "ProtectHome=yes", "name another place"),
+        (&home, "ProtectHome=no\nReadWritePaths=/root", ("/root/x", ""), "ok", "can be written", ""),
+        (&tmp, "", ("/tmp/x", ""), "failure", "PrivateTmp=yes", "name another place"),
+        (&usual, "", there, "ok", "can be written", ""),
+        (
+            &usual,
+            "LogsDirectory=\nLogsDirectory=other",
+            there,
+            "failure",
+            "is elsewhere",
+            "ReadWritePaths=/var/log/repoint",
+        ),
+        (
+            &usual,
+            "ReadOnlyPaths=/var/log/repoint",
+            there,
+            "failure",
+            "ReadOnlyPaths=/var/log/repoint",
+            "take that line out",
+        ),
+    ] {
+        let drop_in = format!("[Service]\n{drop_in}\n");
+        let place = "/etc/systemd/system/repoint.service.d/x.conf";
+        let directory = node(&[("/etc/repoint/repoint.toml", log), (place, &drop_in), file]);
+        examined(directory.path()).1.has("audit.writable", verdict, found, remedy);
+    }
+}
+
+#[test]
+fn a_runtime_that_is_left_over_is_no_place_to_change_what_holds() {
+    let image = "k8s.gcr.io/pause:3.6";
+    let crio = format!("[crio.image]\npause_image = {image:?}\n");
+    let containerd = format!("[plugins.cri]\nsandbox_image = {image:?}\n");
+    let directory = node(&[CRIO, &[("/etc/crio/crio.conf", &crio), (CONTAINERD, &containerd)]].concat());
+    let (_, said) = examined(directory.path());
+    let check = said.has("images.sandbox", "failure", "pods are made with", "`systemctl reload crio`");
+    assert_eq!(check["places"], serde_json::json!(["/etc/crio/crio.conf:2"]));
+    assert!(!check["remedy"].as_str().unwrap().contains("containerd"), "{check}");
+    said.has("images.sandbox", "note", "containerd, which is not this node's runtime", CONTAINERD);
+}

@@ -14,9 +14,9 @@ pub(in crate::doctor) const NAME: &str = "hosts.toml";
 /// The directory for registries that have none.
 pub(in crate::doctor) const FOR_ALL: &str = "_default";
 /// What containerd looks into if nobody says otherwise, since that version.
-const USUAL: [&str; 2] = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
+pub(in crate::doctor) const USUAL: [&str; 2] = ["/etc/containerd/certs.d", "/etc/docker/certs.d"];
 /// Likewise.
-const SINCE: (u32, u32) = (2, 2);
+pub(in crate::doctor) const SINCE: (u32, u32) = (2, 2);
 /// Since this version containerd takes a file that names a server and no host.
 const TAKES_SERVERS_ALONE: [u32; 3] = [1, 7, 32];
 /// Docker Hub by its name, and the host that serves it.

@@ -4,7 +4,7 @@ mod file;
 mod hosts;
 mod mirrors;
 
-pub(super) use file::{Hosts, NAME, directories, directory, wants_hosts};
+pub(super) use file::{Hosts, NAME, SINCE, USUAL, directories, directory, wants_hosts};
 
 use super::{Case, Check, Id};
 use crate::node::{Kind, Runtime};

@@ -10,10 +10,11 @@ use crate::config::Settings;
 use crate::credentials::{Credential, Source, Store};
 use crate::error::Chain;
 use crate::install::check::Trial;
-use crate::install::remedy::{Site, Trouble};
+use crate::install::remedy::{Failure, Site, Trouble};
 use crate::reference::Reference;
-use crate::registry::{Client, Fault, Kind, Platform, Step, Trace, Way, egress};
+use crate::registry::{Client, Fault, Kind, Platform, Step, Trace, Way, What, egress};
 use crate::rules::Credentials;
+use crate::rules::place::normal;
 use authorities::Authorities;
 use environment::Environment;
 use std::time::{Duration, Instant};
@@ -77,17 +78,26 @@ fn judge(case: &Case, environment: &Environment, trace: &Trace, took: Duration) 
 
 /// What to do about a fault. Of those that a pull by the runtime would have, too, the same is said.
 fn what_to_do(case: &Case, environment: &Environment, trace: &Trace, fault: &Fault) -> String {
-    let host = &fault.host;
+    let host = fault.host.as_str();
     let proxy = &environment.told;
     let registry = trace.image.split('/').next().unwrap_or_default();
+    let is_elsewhere = normal(host) != normal(registry);
+    let is_token = trace.steps.last().is_some_and(|step| step.what == What::Token);
     let trouble = match fault.kind {
         Kind::Dns => {
             return format!(
                 "see to the node's resolver (/etc/resolv.conf) and to the name; where {host} is for a proxy to look up, {proxy}"
             );
         }
-        Kind::Timeout | Kind::Unreachable | Kind::Closed => {
-            return format!("let this node out to {host} (port 443), or, where that takes a proxy, {proxy}");
+        Kind::Timeout | Kind::Unreachable => {
+            return format!("let this node out to {}, or, where that takes a proxy, {proxy}", with_port(trace, host));
+        }
+        Kind::Closed => {
+            return format!(
+                "let this node out to {}: something in between may hang up, such as a firewall that cuts TLS by the name (SNI); where that \
+                 takes a proxy, {proxy}",
+                with_port(trace, host)
+            );
         }
         Kind::Refused => {
             return format!(
@@ -100,13 +110,9 @@ fn what_to_do(case: &Case, environment: &Environment, trace: &Trace, fault: &Fau
                 "something in between answers in the place of {host}: have it let that host through, or {proxy}"
             );
         }
-        Kind::Forbidden if host != registry => {
-            return format!("the registry sends one on to {host}: have whatever filters let that host through, too");
-        }
-        Kind::Expired | Kind::NotYetValid => {
-            return format!("see to this node's clock (node.clock), then to the certificate of {host}");
-        }
-        Kind::WrongName => return format!("name {host} as its certificate does, or have its certificate name it"),
+        Kind::Forbidden if is_elsewhere && !is_token => Trouble::SentOn,
+        Kind::Expired | Kind::NotYetValid => Trouble::Expired,
+        Kind::WrongName => Trouble::WrongName,
         Kind::UnknownAuthority => Trouble::Certificate,
         Kind::Tls if fault.speaks_no_tls() => Trouble::PlainHttp,
         Kind::Tls => Trouble::Handshake,
@@ -122,8 +128,27 @@ fn what_to_do(case: &Case, environment: &Environment, trace: &Trace, fault: &Fau
         | Kind::WrongDigest
         | Kind::Credentials => Trouble::Other,
     };
+    let host = if is_elsewhere { host } else { registry };
     let (kind, unit) = targets::kind_and_unit(case);
-    trouble.remedy(host, Site { runtime: case.which(), kind, unit })
+    let site = Site { runtime: case.which(), kind, unit, hosts: &targets::hosts(case) };
+    let told = Failure { trouble, registry, host }.remedy(site);
+    // Which is more than can be said of a pull.
+    let is_shown_none = trouble == Trouble::Handshake && fault.detail.contains("certificate");
+    let more =
+        if is_shown_none { "; repoint itself shows none: whether the runtime does is told by a pull" } else { "" };
+    format!("{told}{more}")
+}
+
+/// A host and the port that was asked for, which is known where it is written, or by how it was asked.
+fn with_port(trace: &Trace, host: &str) -> String {
+    let after =
+        |name: &str| name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|one| one.is_ascii_digit()));
+    if after(host) && !host.ends_with(']') {
+        return host.to_owned();
+    }
+    let step = trace.steps.iter().rfind(|step| step.host == host);
+    let is_plain = step.is_some_and(|step| step.proxy.is_none() && step.url.starts_with("http://"));
+    format!("{host} (port {})", if is_plain { 80 } else { 443 })
 }
 
 /// Whom a step met.

@@ -224,7 +224,7 @@ pub fn is_place(key: &str) -> bool {
         let end = key.len().checked_sub(word.len()).and_then(|start| key.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(word))
     };
-    PLACES.iter().any(|word| ends_in(&word))
+    PLACES.iter().any(ends_in)
 }
 
 /// The line up to there, or the end of it.

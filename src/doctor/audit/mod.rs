@@ -1,10 +1,12 @@
 //! The audit log: whether the service can write it, whether it is whole, and how long there is room.
 
-use super::{Case, Check, Id, case};
+mod confined;
+
+use super::{Case, Check, Id};
 use crate::args::Check as Asked;
 use crate::audit::Settings;
 use crate::daemon::wrong::wrong;
-use crate::node::unit::Unit;
+use confined::Confined;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -70,14 +72,8 @@ fn writable(case: &Case, settings: &Settings) -> Check {
             format!("mount it to be written to, or name another file than {file} by `audit.file`"),
         );
     }
-    if let Some(allowed) = confined(case, &settings.file) {
-        return failure(
-            format!("its unit lets the service write in {allowed} alone, and {file} is elsewhere"),
-            format!(
-                "`systemctl edit repoint.service`: [Service] ReadWritePaths={}",
-                settings.file.parent().unwrap_or(&settings.file).display()
-            ),
-        );
+    if let Some(check) = by_unit(case, &settings.file) {
+        return check.at(&file);
     }
     Check::ok(id, format!("{file} can be written")).at(&file)
 }
@@ -102,28 +98,48 @@ fn existing(file: &Path) -> Option<(PathBuf, Metadata)> {
     file.ancestors().skip(1).find_map(|path| Some((path.to_owned(), fs::metadata(path).ok()?)))
 }
 
-/// Where the unit lets the service write, if the file is not there.
-fn confined(case: &Case, file: &Path) -> Option<String> {
-    let unit = Unit::read(&case.tree, case::UNIT).ok()??;
-    let all = |key| {
-        unit.all("Service", key).into_iter().flat_map(|setting| setting.value.split_whitespace()).collect::<Vec<_>>()
-    };
-    if all("ProtectSystem").last() != Some(&"strict") {
-        return None;
-    }
-    let named = [
-        ("LogsDirectory", "/var/log"),
-        ("StateDirectory", "/var/lib"),
-        ("RuntimeDirectory", "/run"),
-        ("CacheDirectory", "/var/cache"),
-    ];
-    let made = named.iter().flat_map(|(key, below)| all(key).into_iter().map(move |name| Path::new(below).join(name)));
-    let said = all("ReadWritePaths").into_iter().map(|path| PathBuf::from(path.trim_start_matches(['-', '+'])));
-    let allowed: Vec<PathBuf> = made.chain(said).collect();
-    if allowed.iter().any(|path| file.starts_with(path)) {
-        return None;
-    }
-    Some(allowed.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
+/// What its unit has against it that the service writes that file.
+fn by_unit(case: &Case, path: &Path) -> Option<Check> {
+    let id = Id::AuditWritable;
+    let file = path.display();
+    let directory = path.parent().unwrap_or(path);
+    let again = "`systemctl daemon-reload` and `systemctl restart repoint.service`";
+    let other = "name another place by `audit.file`, such as /var/log/repoint/audit.jsonl";
+    Some(match Confined::of(case, path) {
+        Confined::Not => return None,
+        Confined::Unclear(why) => Check::note(id, format!("whether {file} can be written is not known: {why}"))
+            .remedy("`repoint status` says what the service could not write"),
+        Confined::Hidden { by } => {
+            Check::failure(id, format!("its unit keeps what is really at {file} from the service: {by}"), other)
+        }
+        Confined::Missing { by, directory } => Check::failure(
+            id,
+            format!(
+                "its unit names a directory that is not there, and systemd does not start it (226/NAMESPACE): {by}"
+            ),
+            format!("`mkdir -p {directory}`, or take that line out; then {again}"),
+        ),
+        Confined::ReadOnly { by, is_exactly: true, .. } => Check::failure(
+            id,
+            format!("its unit does not let the service write {file}: {by}"),
+            format!("take that line out, then {again}; or {other}"),
+        ),
+        Confined::ReadOnly { by, allowed, .. } => {
+            let is_there = case.tree.has(directory);
+            let directory = directory.display();
+            let first = match is_there {
+                true => String::new(),
+                false => format!(
+                    "first `mkdir -p {directory}` (systemd does not start a unit that names a directory that is not there), then "
+                ),
+            };
+            Check::failure(
+                id,
+                format!("its unit lets the service write in {allowed}, and {file} is elsewhere: {by}"),
+                format!("{first}`systemctl edit repoint.service`: [Service] ReadWritePaths={directory}; then {again}"),
+            )
+        }
+    })
 }
 
 fn whole(case: &Case) -> Check {
