@@ -35,7 +35,7 @@ const WELL: &[(&str, &str)] = &[
     ("/var/log/repoint/audit.jsonl", ""),
 ];
 
-const CONTAINERD: &str = "/etc/containerd/config.toml";
+pub(super) const CONTAINERD: &str = "/etc/containerd/config.toml";
 pub(super) const CRIO: &[(&str, &str)] = &[
     ("/etc/crio/crio.conf", "[crio.image]\npause_image = \"registry.k8s.io/pause:3.9\"\n"),
     ("/etc/containerd/config.toml", ""),
@@ -45,11 +45,11 @@ pub(super) const CRIO: &[(&str, &str)] = &[
     ),
 ];
 /// k3s alone, which has its kubelet in its own process.
-const K3S: &[(&str, &str)] = &[
+pub(super) const K3S: &[(&str, &str)] = &[
     ("/etc/systemd/system/k3s.service", "[Service]\nExecStart=/usr/local/bin/k3s server\n"),
     ("/etc/systemd/system/multi-user.target.wants/k3s.service", ""),
 ];
-const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
+pub(super) const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 
 pub(super) fn put(root: &Path, path: &str, text: &str) {
     let path = root.join(path.trim_start_matches('/'));
@@ -66,10 +66,33 @@ pub(super) fn node(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-fn examined(root: &Path) -> (Output, Said) {
+pub(super) fn examined(root: &Path) -> (Output, Said) {
     let output = run(&["doctor", "--json", "--root", root.to_str().unwrap()], "");
     let said = Said::of(&output);
     (output, said)
+}
+
+/// Files, the name of what is found, how bad it is, and words of the reason, the remedy and the places.
+pub(super) type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str, &'a str, &'a str);
+
+/// Looks at a node with the files of each case.
+pub(super) fn are_found(cases: &[Case<'_>]) {
+    for (files, id, verdict, found, remedy, place) in cases {
+        let directory = node(files);
+        let (_, said) = examined(directory.path());
+        let check = said.has(id, verdict, found, remedy);
+        let places = check["places"].as_array().unwrap();
+        assert!(place.is_empty() || places.iter().any(|at| at == place), "{place}: {check:#}");
+    }
+}
+
+/// A node with CRI-O on which containerd was before.
+pub(super) fn left_over() -> Vec<(&'static str, &'static str)> {
+    let old = [
+        (CONTAINERD, "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.1\"\n"),
+        ("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "server = \"https://m.example\"\n"),
+    ];
+    [CRIO, &old].concat()
 }
 
 #[test]
@@ -90,9 +113,6 @@ fn a_node_whose_files_are_well_is_well() {
         said.has(id, "skipped", "", "");
     }
 }
-
-/// Files, the name of what is found, how bad it is, and words of the reason, the remedy and the places.
-type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str, &'a str, &'a str);
 
 #[test]
 fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
@@ -117,15 +137,6 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             ("/etc/crio/crio.conf.d/10-p.conf", "[crio.image]\nsignature_policy = \"/etc/p.json\"\n"),
             ("/etc/p.json", "[]"),
         ]),
-        crio(&[("/etc/crio/crio.conf.d/10-p", "# x\n[crio.image]\npause_image = \"k8s.gcr.io/pause:3.6\"\n")]),
-    ];
-    let left_over = crio(&[
-        ("/etc/containerd/config.toml", "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.1\"\n"),
-        ("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "server = \"https://m.example\"\n"),
-    ]);
-    let both = [
-        ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--container-runtime-endpoint=/run/repoint/repoint.sock\n"),
-        ("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n"),
     ];
     let below = crio(&[(
         "/etc/containers/policy.json",
@@ -133,178 +144,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
          \"k8s.gcr.io/secure/x\": [{\"type\": \"signedBy\"}],\n\"registry.k8s.io\": [{\"type\": \"insecureAcceptAnything\"}],\n\
          \"registry.k8s.io/etcd:3\": [{\"type\": \"reject\"}]\n}}\n}\n",
     )]);
-    let cases: &[Case<'_>] = &[
-        // Where the kubelet's calls go.
-        (
-            &[("/etc/default/kubelet", "")],
-            "kubelet.endpoint",
-            "failure",
-            "unix:///run/containerd/containerd.sock (/var/lib/kubelet/config.yaml:2)",
-            "repoint install",
-            "/var/lib/kubelet/config.yaml:2",
-        ),
-        (
-            &[(
-                "/etc/default/kubelet",
-                "KUBELET_EXTRA_ARGS=--image-service-endpoint=/run/repoint/repoint.sock --image-service-endpoint=/run/x.sock\n",
-            )],
-            "kubelet.endpoint",
-            "failure",
-            "unix:///run/x.sock (a flag, /etc/default/kubelet:1), which goes before unix:///run/repoint/repoint.sock",
-            "take out what is said in /etc/default/kubelet:1",
-            "/etc/default/kubelet:1",
-        ),
-        (
-            &[("/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/opt/start-kubelet.sh\n")],
-            "kubelet.endpoint",
-            "warning",
-            "kubelet.service does not start the kubelet itself",
-            "by hand",
-            "",
-        ),
-        // Where it does not stay.
-        (
-            &[
-                ("/etc/default/kubelet", ""),
-                (KUBEADM_FLAGS, "KUBELET_KUBEADM_ARGS=\"--image-service-endpoint=unix:///run/repoint/repoint.sock\"\n"),
-            ],
-            "kubelet.lasting",
-            "note",
-            "kubeadm writes when a node joins",
-            "repoint install",
-            "/var/lib/kubelet/kubeadm-flags.env:1",
-        ),
-        (
-            &[
-                (
-                    "/var/lib/kubelet/config.yaml",
-                    "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\nimageServiceEndpoint: /run/repoint/repoint.sock\n",
-                ),
-                ("/etc/default/kubelet", ""),
-            ],
-            "kubelet.lasting",
-            "warning",
-            "/var/lib/kubelet/config.yaml:3",
-            "repoint install",
-            "/var/lib/kubelet/config.yaml:3",
-        ),
-        (
-            &[(
-                "/var/lib/kubelet/instance-config.yaml",
-                "kind: X\ncontainerRuntimeEndpoint: unix:///run/repoint/repoint.sock\n",
-            )],
-            "kubelet.lasting",
-            "note",
-            "kubeadm itself calls",
-            "the runtime's own socket",
-            "/var/lib/kubelet/instance-config.yaml:2",
-        ),
-        // CRI-O by its path.
-        (
-            &[
-                CRIO[0],
-                CRIO[1],
-                CRIO[2],
-                ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--container-runtime-endpoint=/run/repoint/repoint.sock\n"),
-            ],
-            "kubelet.path",
-            "warning",
-            "/run/repoint/repoint.sock is none that ends in run/crio/crio.sock",
-            "the image endpoint alone",
-            "",
-        ),
-        // crictl.
-        (
-            &[("/etc/crictl.yaml", "runtime-endpoint: /run/containerd/containerd.sock\n")],
-            "crictl.endpoint",
-            "note",
-            "goes past repoint",
-            "--image-endpoint",
-            "/etc/crictl.yaml:1",
-        ),
-        (
-            &[("/etc/crictl.yaml", "timeout: [\n")],
-            "crictl.endpoint",
-            "warning",
-            "/etc/crictl.yaml",
-            "mend",
-            "/etc/crictl.yaml",
-        ),
-        (
-            &[("/etc/crictl.yaml", "# x\nimage-endpoint: tcp://x\n")],
-            "crictl.endpoint",
-            "warning",
-            "tcp://x",
-            "/etc/crictl.yaml:2",
-            "/etc/crictl.yaml:2",
-        ),
-        // The pause image, wherever it is said.
-        (
-            &[(
-                CONTAINERD,
-                "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'k8s.gcr.io/pause:3.9'\n",
-            )],
-            "images.sandbox",
-            "warning",
-            "pods are made with k8s.gcr.io/pause:3.9",
-            "in /etc/containerd/config.toml:3 (`sandbox_image`, or `sandbox`) to registry.k8s.io/pause:3.9, then `systemctl restart containerd`",
-            "/etc/containerd/config.toml:3",
-        ),
-        (
-            &[
-                (CONTAINERD, "imports = [\"conf.d/*.toml\"]\n"),
-                ("/etc/containerd/conf.d/9.toml", "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.1\"\n"),
-            ],
-            "images.sandbox",
-            "warning",
-            "k8s.gcr.io/pause:3.1",
-            "/etc/containerd/conf.d/9.toml:2",
-            "/etc/containerd/conf.d/9.toml:2",
-        ),
-        (
-            &[
-                (CONTAINERD, "[plugins.cri]\nsandbox_image = \"k8s.gcr.io/pause:3.9\"\n"),
-                ("/etc/repoint/repoint.toml", "keep_original_name = \"never\"\n"),
-            ],
-            "images.sandbox",
-            "failure",
-            "no pod starts",
-            "/etc/containerd/config.toml:2",
-            "/etc/containerd/config.toml:2",
-        ),
-        (
-            &policies[5],
-            "images.sandbox",
-            "failure",
-            "k8s.gcr.io/pause:3.6",
-            "/etc/crio/crio.conf.d/10-p:3 (`pause_image`)",
-            "/etc/crio/crio.conf.d/10-p:3",
-        ),
-        (
-            &[(KUBEADM_FLAGS, "KUBELET_KUBEADM_ARGS=\"--pod-infra-container-image=k8s.gcr.io/pause:3.9\"\n")],
-            "images.sandbox",
-            "warning",
-            "the kubelet is told to keep k8s.gcr.io/pause:3.9",
-            "`--pod-infra-container-image` in /var/lib/kubelet/kubeadm-flags.env:1",
-            "/var/lib/kubelet/kubeadm-flags.env:1",
-        ),
-        (
-            &[
-                (
-                    "/etc/systemd/system/cri-docker.service",
-                    "[Service]\nExecStart=/usr/bin/cri-dockerd --pod-infra-container-image=k8s.gcr.io/pause:3.9\n",
-                ),
-                (
-                    "/var/lib/kubelet/config.yaml",
-                    "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n",
-                ),
-            ],
-            "images.sandbox",
-            "failure",
-            "pods are made with k8s.gcr.io/pause:3.9",
-            "/etc/systemd/system/cri-docker.service:2",
-            "/etc/systemd/system/cri-docker.service:2",
-        ),
+    are_found(&[
         // Others who ask somebody else.
         (
             &[("/etc/containerd/certs.d/registry.k8s.io/hosts.toml", "server = \"https://m.example\"\n")],
@@ -364,143 +204,6 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "leads every registry elsewhere that has none of its own",
             "DIRECTORY/_default/hosts.toml",
             "/etc/containerd/config.toml:1",
-        ),
-        // What an upgrade left behind says nothing.
-        (
-            &[(
-                CONTAINERD,
-                "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'registry.k8s.io/pause:3.10'\n\
-                 [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"k8s.gcr.io/pause:3.9\"\n",
-            )],
-            "images.sandbox",
-            "ok",
-            "registry.k8s.io/pause:3.10",
-            "",
-            "/etc/containerd/config.toml:3",
-        ),
-        (
-            &[
-                (CONTAINERD, "version = 2\nimports = [\"/etc/containerd/*.d/[0-9]-*.toml\"]\n"),
-                ("/etc/containerd/x.d/1-pause.toml", "imports = [\"../deep.toml\"]\n"),
-                (
-                    "/etc/containerd/deep.toml",
-                    "[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"k8s.gcr.io/pause:3.8\"\n",
-                ),
-            ],
-            "images.sandbox",
-            "warning",
-            "pods are made with k8s.gcr.io/pause:3.8",
-            "/etc/containerd/deep.toml:2",
-            "/etc/containerd/deep.toml:2",
-        ),
-        // What a runtime left behind that is not this node's says nothing.
-        (
-            &left_over,
-            "images.sandbox",
-            "ok",
-            "pods are made with registry.k8s.io/pause:3.9",
-            "",
-            "/etc/crio/crio.conf:2",
-        ),
-        (
-            &left_over,
-            "images.sandbox",
-            "note",
-            "containerd, which is not this node's runtime",
-            "",
-            "/etc/containerd/config.toml:2",
-        ),
-        (&left_over, "containerd.hosts", "skipped", "the runtime is not containerd", "", ""),
-        (
-            &[("/etc/crio/crio.conf", "[crio.image]\n"), ("/etc/containers/policy.json", reject.as_str())],
-            "crio.signatures",
-            "skipped",
-            "the runtime is not CRI-O",
-            "",
-            "",
-        ),
-        (&[("/etc/crio/crio.conf", "[crio\n")], "images.sandbox", "note", "/etc/crio/crio.conf:1", "", ""),
-        // With both endpoints led to repoint, its own configuration says which runtime it is; else nobody knows.
-        (
-            &[&left_over[..], &both, &[("/etc/repoint/repoint.toml", "runtime = \"/run/crio/crio.sock\"\n")]].concat(),
-            "kubelet.path",
-            "warning",
-            "/run/repoint/repoint.sock is none that ends in run/crio/crio.sock",
-            "the image endpoint alone",
-            "",
-        ),
-        (
-            &[&left_over[..], &both].concat(),
-            "kubelet.path",
-            "note",
-            "which runtime this node has can't be made out",
-            "by `runtime` in /etc/repoint/repoint.toml",
-            "",
-        ),
-        // What k3s makes is where it has its data.
-        (
-            &[
-                K3S,
-                &[
-                    ("/etc/rancher/k3s/config.yaml", "data-dir: /data\nkubelet-arg:\n- a=b\n- image-service-endpoint=/run/x.sock\n"),
-                    (
-                        "/data/agent/etc/containerd/config.toml",
-                        "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'k8s.gcr.io/pause:3.6'\n",
-                    ),
-                ],
-            ]
-            .concat(),
-            "images.sandbox",
-            "warning",
-            "pods are made with k8s.gcr.io/pause:3.6",
-            "set `pause-image: registry.k8s.io/pause:3.6` in /etc/rancher/k3s/config.yaml, from which /data/agent",
-            "/data/agent/etc/containerd/config.toml:3",
-        ),
-        (
-            &[K3S, &[("/etc/rancher/k3s/config.yaml", "kubelet-arg:\n- a=b\n- image-service-endpoint=/run/x.sock\n")]].concat(),
-            "kubelet.endpoint",
-            "failure",
-            "image calls go to unix:///run/x.sock",
-            "repoint install",
-            "/etc/rancher/k3s/config.yaml:3",
-        ),
-        // Whoever owns a node's files, they are looked at.
-        (
-            &[("/etc/os-release", "ID=rhcos\n"), ("/etc/machine-config-daemon/currentconfig", "{}")],
-            "kubelet.endpoint",
-            "ok",
-            "a flag, /etc/default/kubelet:2",
-            "",
-            "/etc/default/kubelet:2",
-        ),
-        (
-            &[
-                (
-                    "/etc/systemd/system/kubelet.service",
-                    "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/kubernetes/kubelet/config.json $NODEADM_KUBELET_ARGS\n",
-                ),
-                (
-                    "/etc/kubernetes/kubelet/config.json",
-                    "{\n  \"kind\": \"KubeletConfiguration\",\n  \"imageServiceEndpoint\": \"unix:///run/repoint/repoint.sock\"\n}\n",
-                ),
-            ],
-            "kubelet.lasting",
-            "note",
-            "it stays if the NodeConfig says it",
-            "--render nodeadm",
-            "/etc/kubernetes/kubelet/config.json:3",
-        ),
-        // Kubeadm's note of the node is read, and not searched.
-        (
-            &[(
-                "/var/lib/kubelet/instance-config.yaml",
-                "# not unix:///run/repoint/repoint.sock\nkind: X\ncontainerRuntimeEndpoint: unix:///run/repoint/repoint.sock.old\n",
-            )],
-            "kubelet.lasting",
-            "ok",
-            "nobody generates",
-            "",
-            "",
         ),
         // Signatures.
         (
@@ -602,14 +305,7 @@ fn what_is_wrong_in_a_file_is_found_and_the_line_to_change_is_named() {
             "timedatectl",
             "",
         ),
-    ];
-    for (files, id, verdict, found, remedy, place) in cases {
-        let directory = node(files);
-        let (_, said) = examined(directory.path());
-        let check = said.has(id, verdict, found, remedy);
-        let places = check["places"].as_array().unwrap();
-        assert!(place.is_empty() || places.iter().any(|at| at == place), "{place}: {check:#}");
-    }
+    ]);
 }
 
 #[test]
@@ -762,17 +458,4 @@ fn what_the_unit_lets_the_service_write_is_told_by_its_lines() {
         let directory = node(&[("/etc/repoint/repoint.toml", log), (place, &drop_in), file]);
         examined(directory.path()).1.has("audit.writable", verdict, found, remedy);
     }
-}
-
-#[test]
-fn a_runtime_that_is_left_over_is_no_place_to_change_what_holds() {
-    let image = "k8s.gcr.io/pause:3.6";
-    let crio = format!("[crio.image]\npause_image = {image:?}\n");
-    let containerd = format!("[plugins.cri]\nsandbox_image = {image:?}\n");
-    let directory = node(&[CRIO, &[("/etc/crio/crio.conf", &crio), (CONTAINERD, &containerd)]].concat());
-    let (_, said) = examined(directory.path());
-    let check = said.has("images.sandbox", "failure", "pods are made with", "`systemctl reload crio`");
-    assert_eq!(check["places"], serde_json::json!(["/etc/crio/crio.conf:2"]));
-    assert!(!check["remedy"].as_str().unwrap().contains("containerd"), "{check}");
-    said.has("images.sandbox", "note", "containerd, which is not this node's runtime", CONTAINERD);
 }

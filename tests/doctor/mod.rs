@@ -3,7 +3,11 @@
 mod egress;
 mod files;
 mod hosts;
+mod kubelet;
 mod live;
+mod node;
+mod pause;
+mod runtime;
 mod service;
 mod signatures;
 

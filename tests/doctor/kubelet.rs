@@ -1,0 +1,200 @@
+//! What the kubelet and crictl are told, by the files of a node.
+
+use super::files::{CRIO, K3S, KUBEADM_FLAGS, are_found, left_over};
+
+#[test]
+fn where_the_calls_of_the_kubelet_and_of_crictl_go_is_told_with_the_line_that_says_so() {
+    let left_over = left_over();
+    let both = [
+        ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--container-runtime-endpoint=/run/repoint/repoint.sock\n"),
+        ("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\n"),
+    ];
+    are_found(&[
+        // Where the kubelet's calls go.
+        (
+            &[("/etc/default/kubelet", "")],
+            "kubelet.endpoint",
+            "failure",
+            "unix:///run/containerd/containerd.sock (/var/lib/kubelet/config.yaml:2)",
+            "repoint install",
+            "/var/lib/kubelet/config.yaml:2",
+        ),
+        (
+            &[(
+                "/etc/default/kubelet",
+                "KUBELET_EXTRA_ARGS=--image-service-endpoint=/run/repoint/repoint.sock --image-service-endpoint=/run/x.sock\n",
+            )],
+            "kubelet.endpoint",
+            "failure",
+            "unix:///run/x.sock (a flag, /etc/default/kubelet:1), which goes before unix:///run/repoint/repoint.sock",
+            "take out what is said in /etc/default/kubelet:1",
+            "/etc/default/kubelet:1",
+        ),
+        (
+            &[("/etc/systemd/system/kubelet.service", "[Service]\nExecStart=/opt/start-kubelet.sh\n")],
+            "kubelet.endpoint",
+            "warning",
+            "kubelet.service does not start the kubelet itself",
+            "by hand",
+            "",
+        ),
+        // Where it does not stay.
+        (
+            &[
+                ("/etc/default/kubelet", ""),
+                (KUBEADM_FLAGS, "KUBELET_KUBEADM_ARGS=\"--image-service-endpoint=unix:///run/repoint/repoint.sock\"\n"),
+            ],
+            "kubelet.lasting",
+            "note",
+            "kubeadm writes when a node joins",
+            "repoint install",
+            "/var/lib/kubelet/kubeadm-flags.env:1",
+        ),
+        (
+            &[
+                (
+                    "/var/lib/kubelet/config.yaml",
+                    "kind: KubeletConfiguration\ncontainerRuntimeEndpoint: unix:///run/containerd/containerd.sock\nimageServiceEndpoint: /run/repoint/repoint.sock\n",
+                ),
+                ("/etc/default/kubelet", ""),
+            ],
+            "kubelet.lasting",
+            "warning",
+            "/var/lib/kubelet/config.yaml:3",
+            "repoint install",
+            "/var/lib/kubelet/config.yaml:3",
+        ),
+        (
+            &[(
+                "/var/lib/kubelet/instance-config.yaml",
+                "kind: X\ncontainerRuntimeEndpoint: unix:///run/repoint/repoint.sock\n",
+            )],
+            "kubelet.lasting",
+            "note",
+            "kubeadm itself calls",
+            "the runtime's own socket",
+            "/var/lib/kubelet/instance-config.yaml:2",
+        ),
+        // CRI-O by its path.
+        (
+            &[
+                CRIO[0],
+                CRIO[1],
+                CRIO[2],
+                ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--container-runtime-endpoint=/run/repoint/repoint.sock\n"),
+            ],
+            "kubelet.path",
+            "warning",
+            "/run/repoint/repoint.sock is none that ends in run/crio/crio.sock",
+            "the image endpoint alone",
+            "",
+        ),
+        // crictl.
+        (
+            &[("/etc/crictl.yaml", "runtime-endpoint: /run/containerd/containerd.sock\n")],
+            "crictl.endpoint",
+            "note",
+            "goes past repoint",
+            "--image-endpoint",
+            "/etc/crictl.yaml:1",
+        ),
+        (
+            &[("/etc/crictl.yaml", "timeout: [\n")],
+            "crictl.endpoint",
+            "warning",
+            "/etc/crictl.yaml",
+            "mend",
+            "/etc/crictl.yaml",
+        ),
+        (
+            &[("/etc/crictl.yaml", "# x\nimage-endpoint: tcp://x\n")],
+            "crictl.endpoint",
+            "warning",
+            "tcp://x",
+            "/etc/crictl.yaml:2",
+            "/etc/crictl.yaml:2",
+        ),
+        // With both endpoints led to repoint, its own configuration says which runtime it is; else nobody knows.
+        (
+            &[&left_over[..], &both, &[("/etc/repoint/repoint.toml", "runtime = \"/run/crio/crio.sock\"\n")]].concat(),
+            "kubelet.path",
+            "warning",
+            "/run/repoint/repoint.sock is none that ends in run/crio/crio.sock",
+            "the image endpoint alone",
+            "",
+        ),
+        (
+            &[&left_over[..], &both].concat(),
+            "kubelet.path",
+            "note",
+            "which runtime this node has can't be made out",
+            "by `runtime` in /etc/repoint/repoint.toml",
+            "",
+        ),
+        // What k3s makes is where it has its data.
+        (
+            &[
+                K3S,
+                &[
+                    ("/etc/rancher/k3s/config.yaml", "data-dir: /data\nkubelet-arg:\n- a=b\n- image-service-endpoint=/run/x.sock\n"),
+                    (
+                        "/data/agent/etc/containerd/config.toml",
+                        "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'k8s.gcr.io/pause:3.6'\n",
+                    ),
+                ],
+            ]
+            .concat(),
+            "images.sandbox",
+            "warning",
+            "pods are made with k8s.gcr.io/pause:3.6",
+            "set `pause-image: registry.k8s.io/pause:3.6` in /etc/rancher/k3s/config.yaml, from which /data/agent",
+            "/data/agent/etc/containerd/config.toml:3",
+        ),
+        (
+            &[K3S, &[("/etc/rancher/k3s/config.yaml", "kubelet-arg:\n- a=b\n- image-service-endpoint=/run/x.sock\n")]].concat(),
+            "kubelet.endpoint",
+            "failure",
+            "image calls go to unix:///run/x.sock",
+            "repoint install",
+            "/etc/rancher/k3s/config.yaml:3",
+        ),
+        // Whoever owns a node's files, they are looked at.
+        (
+            &[("/etc/os-release", "ID=rhcos\n"), ("/etc/machine-config-daemon/currentconfig", "{}")],
+            "kubelet.endpoint",
+            "ok",
+            "a flag, /etc/default/kubelet:2",
+            "",
+            "/etc/default/kubelet:2",
+        ),
+        (
+            &[
+                (
+                    "/etc/systemd/system/kubelet.service",
+                    "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/kubernetes/kubelet/config.json $NODEADM_KUBELET_ARGS\n",
+                ),
+                (
+                    "/etc/kubernetes/kubelet/config.json",
+                    "{\n  \"kind\": \"KubeletConfiguration\",\n  \"imageServiceEndpoint\": \"unix:///run/repoint/repoint.sock\"\n}\n",
+                ),
+            ],
+            "kubelet.lasting",
+            "note",
+            "it stays if the NodeConfig says it",
+            "--render nodeadm",
+            "/etc/kubernetes/kubelet/config.json:3",
+        ),
+        // Kubeadm's note of the node is read, and not searched.
+        (
+            &[(
+                "/var/lib/kubelet/instance-config.yaml",
+                "# not unix:///run/repoint/repoint.sock\nkind: X\ncontainerRuntimeEndpoint: unix:///run/repoint/repoint.sock.old\n",
+            )],
+            "kubelet.lasting",
+            "ok",
+            "nobody generates",
+            "",
+            "",
+        ),
+    ]);
+}
