@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use http_body_util::BodyExt;
 use repoint::cri::v1::{ImageSpec, PullImageRequest};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -58,13 +60,24 @@ fn pull_of(image: &str) -> Bytes {
 
 /// Pulls these all at once, and returns those that were answered.
 async fn pull_all(caller: &Caller, images: impl IntoIterator<Item = String>) -> Vec<String> {
+    pull_counted(caller, images, &Arc::new(Semaphore::new(0))).await
+}
+
+/// The same; `answered` gets a permit for each that was.
+async fn pull_counted(
+    caller: &Caller,
+    images: impl IntoIterator<Item = String>,
+    answered: &Arc<Semaphore>,
+) -> Vec<String> {
     let mut pulls = JoinSet::new();
     for image in images {
         let begun = caller.begun(PULL, pull_of(&image));
+        let answered = Arc::clone(answered);
         pulls.spawn(async move {
             let body = begun.await.ok()?.into_body().collect().await.ok()?;
             let is_pulled = body.trailers()?.get("grpc-status")? == "0";
-            is_pulled.then_some(image)
+            is_pulled.then(|| answered.add_permits(1))?;
+            Some(image)
         });
     }
     timeout(LIMIT, pulls.join_all()).await.unwrap().into_iter().flatten().collect()
@@ -138,21 +151,23 @@ async fn killed_two_hundred_times_it_loses_no_record_of_an_answered_pull() {
     let place = Place::new();
     let setup = || place.setup().audit("rotate_bytes = 65536\nkeep = 10000");
     let (mut answered, mut asked) = (BTreeSet::new(), 0);
-    let mut delays = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut kills = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..200 {
         let repoint = setup().env("RUST_LOG", "warn").start().await;
         let caller = Caller::dial(&repoint.socket()).await;
         let images: Vec<_> = (0..100).map(|number| format!("k8s.gcr.io/r{round}/i:{number}")).collect();
         asked += images.len();
         // A linear congruential generator: random enough, and the same each time.
-        delays = delays.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let delay = Duration::from_micros((delays >> 33) % 150_000);
+        kills = kills.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let enough = u32::try_from((kills >> 33) % 100).unwrap();
+        let so_far = Arc::new(Semaphore::new(0));
         let kill = async {
-            tokio::time::sleep(delay).await;
+            // After so many answers, and not after some time: a busy machine gives few in any.
+            let _answered = timeout(LIMIT, so_far.acquire_many(enough)).await.expect("it answers");
             // Dropped, it is killed.
             drop(repoint);
         };
-        let (pulled, ()) = tokio::join!(pull_all(&caller, images), kill);
+        let (pulled, ()) = tokio::join!(pull_counted(&caller, images, &so_far), kill);
         answered.extend(pulled);
     }
     assert!(answered.len() > asked / 10, "{} of {asked} pulls were answered", answered.len());
