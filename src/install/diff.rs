@@ -18,7 +18,20 @@ pub fn unified(path: &Path, before: Option<&Content>, after: Option<&Content>) -
     if before.is_some() == after.is_some() && old == new {
         return String::new();
     }
-    TextDiff::from_lines(&old, &new).unified_diff().header(&name("a", before), &name("b", after)).to_string()
+    // A line ends in a line feed, and in nothing else, to whoever applies it.
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
+    let mut patch = format!("--- {}\n+++ {}\n", name("a", before), name("b", after));
+    for hunk in TextDiff::from_slices(&old, &new).unified_diff().iter_hunks() {
+        let _infallible = writeln!(patch, "{}", hunk.header());
+        for change in hunk.iter_changes() {
+            let line = change.value();
+            let _infallible = write!(patch, "{}{line}", change.tag());
+            if !line.ends_with('\n') {
+                patch.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+    }
+    patch
 }
 
 /// A file's name as git writes it: in quotes, with its bytes as numbers, where some of it would mean something else.
@@ -71,5 +84,10 @@ mod tests {
             "--- a/etc/x\n+++ b/etc/x\n@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b c\n\\ No newline at end of file\n"
         );
         assert_eq!(unified(path, Some(&content("a")), Some(&content("a"))), "");
+        let changed = unified(path, Some(&content("x\ra\nb\r")), Some(&content("x\rc\nb\r")));
+        assert_eq!(
+            changed,
+            "--- a/etc/x\n+++ b/etc/x\n@@ -1,2 +1,2 @@\n-x\ra\n+x\rc\n b\r\n\\ No newline at end of file\n"
+        );
     }
 }

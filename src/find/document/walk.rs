@@ -11,6 +11,7 @@ use super::image::{self, Split};
 use super::object::{Context, Identity};
 use crate::reference::Reference;
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// What is found in a document, or in one that is a text in another.
 pub(super) struct Walk<'a> {
@@ -148,8 +149,8 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let inner = match inner {
-                "value" if variable.is_some_and(has_image) => "variable-image",
                 "value" if variable.is_some_and(text::is_place) => "registry",
+                "value" if variable.is_some_and(has_image) => "variable-image",
                 inner if ends_in(key, "images") && tree.scalar(*value).is_some() && !text::is_place(inner) => {
                     "listed-image"
                 }
@@ -191,8 +192,12 @@ impl<'a> Walk<'a> {
             return;
         }
         let start = node.at.start;
-        if matches!(node.what, What::Scalar(_, style) if is_block(style)) {
-            self.nested(start, raw, context);
+        let is_other_language = Comments::of(key).is_some();
+        if matches!(node.what, What::Scalar(_, style) if is_block(style))
+            && !is_other_language
+            && self.nested(node.at.clone(), context)
+        {
+            return;
         }
         let masked = if raw.starts_with('"') { text::without_escapes(raw) } else { raw.to_owned() };
         let masked = if has_lines { text::mask(&masked, Comments::of(key).unwrap_or(Comments::HASH)) } else { masked };
@@ -244,14 +249,15 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// A document that is a text in this one, such as values of a chart. Its lines are all further in, which YAML does not mind.
-    fn nested(&mut self, start: usize, raw: &str, context: &Context) {
-        let Some(first) = raw.find('\n').filter(|_| self.depth < DEPTH) else { return };
-        let begins = first.saturating_add(1);
-        let Some(text) = raw.get(begins..) else { return };
+    /// A document that is a text in this one, such as values of a chart. Its lines are all further in, which YAML does not mind, if
+    /// the first one is, too. Says whether there is nothing more in it: what objects do not pull is not to be found as text.
+    fn nested(&mut self, at: Range<usize>, context: &Context) -> bool {
+        let line =
+            self.text.get(..at.start).and_then(|before| before.rfind('\n')).map_or(0, |end| end.saturating_add(1));
+        let Some(text) = self.text.get(line..at.end).filter(|_| self.depth < DEPTH) else { return false };
         let mut inner = Walk {
             text,
-            base: self.base.saturating_add(start).saturating_add(begins),
+            base: self.base.saturating_add(line),
             depth: self.depth.saturating_add(1),
             kind: self.kind,
             global: None,
@@ -260,12 +266,21 @@ impl<'a> Walk<'a> {
             told: HashSet::new(),
             mentions: Vec::new(),
         };
+        let (mut documents, mut objects) = (0_usize, 0_usize);
         // What lives in another object is that object's, not what is within it.
-        let read = yaml::read(text, &mut |tree, root, list| inner.document(tree, root, list, context));
+        let read = yaml::read(text, &mut |tree, root, list| {
+            // Text that is neither is to be searched as it is.
+            if matches!(tree.node(root).map(|node| &node.what), Some(What::Mapping(_) | What::Sequence(_))) {
+                inner.document(tree, root, list, context);
+            }
+            documents = documents.saturating_add(1);
+            objects = objects.saturating_add(usize::from(list.is_some() || Identity::of(tree, root).is_some()));
+        });
         if read.is_ok() {
             self.mentions.extend(inner.mentions);
             self.seen.extend(inner.seen);
         }
+        read.is_ok() && objects > 0 && objects == documents
     }
 
     fn split(&mut self, split: Split, context: &Context, container: Option<&str>) {
