@@ -234,3 +234,15 @@ fn a_kustomization_that_selects_by_a_name_that_is_mended_is_told_of() {
     }
     assert_eq!(fs::read_to_string(directory.path().join("files/kustomization.yaml")).unwrap(), text);
 }
+
+#[test]
+fn a_short_name_in_values_of_a_chart_is_one_only_with_a_tag() {
+    // As Istio has them: its templates put `hub` in front.
+    let values =
+        "global: {hub: docker.io/istio, proxy: {image: proxyv2}}\npilot: {image: pilot}\nside: {image: nginx:1}\n";
+    let (_directory, path) = place("image: nginx\n");
+    fs::write(format!("{path}/files/values.yaml"), values).unwrap();
+    let told = scan(&path, &["--format", "csv"]).stdout;
+    assert!(told.contains("nginx:1,") && told.contains("a.yaml:1:8"), "{told}");
+    assert!(!told.contains("pilot") && !told.contains("proxyv2"), "{told}");
+}

@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
         }
         if is_image(key)
             && let Ok(reference) = Reference::parse(&part.says)
-            && (!reference.is_short() || key == "image" || !reference.suffix().is_empty())
+            && (!reference.is_short() || self.may_be_short(key) || !reference.suffix().is_empty())
         {
             self.add(vec![part], Extent::Whole, context, container);
             let digest = container.filter(|_| key == "image").and_then(|name| context.digests.get(name));
@@ -207,6 +207,11 @@ impl<'a> Walk<'a> {
             None => masked,
         };
         self.search(&masked, start, key, context, container);
+    }
+
+    /// Whether a name without a registry or a tag is one there. In values of a chart, that puts something in front of it.
+    fn may_be_short(&self, key: &str) -> bool {
+        key == "image" && self.kind != Kind::Values
     }
 
     /// What a mapping has that is a template's.
