@@ -1,0 +1,67 @@
+//! What becomes of names that are short, and of registries that move below a path.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::repoint::run;
+
+const RULES: &str = r#"
+builtin_rules = []
+[[rules]]
+name = "hub"
+match = ["docker.io"]
+targets = ["mirror.corp/hub"]
+[[rules]]
+name = "old"
+match = ["old.corp"]
+targets = ["new.corp/m"]
+[[rules]]
+name = "address"
+match = ["address.corp"]
+targets = ["[::1]:5000"]
+"#;
+
+/// What is told of a file, what the file becomes, and what is said on the way.
+fn mended(name: &str, text: &str) -> (Vec<String>, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("repoint.toml");
+    fs::write(&config, RULES).unwrap();
+    fs::create_dir(directory.path().join("files")).unwrap();
+    let file = directory.path().join("files").join(name);
+    fs::write(&file, text).unwrap();
+    let (config, path) = (config.display().to_string(), file.display().to_string());
+    let ended = run(&["scan", "--config", &config, &path, "--format", "json"], "");
+    let told: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr));
+    let findings = told["findings"].as_array().unwrap().iter();
+    let told = findings
+        .map(|finding| {
+            format!("{} {}", finding["image"].as_str().unwrap(), finding["substitute"].as_str().unwrap_or("-"))
+        })
+        .collect();
+    let said = run(&["scan", "--config", &config, &path, "--fix"], "").stderr;
+    (told, fs::read_to_string(&file).unwrap(), said.replace(&path, name))
+}
+
+#[test]
+fn a_registry_alone_becomes_the_place_that_a_rule_has_for_it() {
+    for (name, text, expected) in [
+        ("values.yaml", "global: {imageRegistry: docker.io}\n", "global: {imageRegistry: mirror.corp/hub}\n"),
+        ("values.yaml", "imageRegistry: index.docker.io/\n", "imageRegistry: mirror.corp/hub/\n"),
+        ("values.yaml", "imageRegistry: docker.io/library\n", "imageRegistry: mirror.corp/hub/library\n"),
+        (
+            "a.yaml",
+            "env: [{name: MIRROR_REGISTRY, value: docker.io}]\n",
+            "env: [{name: MIRROR_REGISTRY, value: mirror.corp/hub}]\n",
+        ),
+        (
+            "a.sh",
+            "docker pull ${REGISTRY:-docker.io}/bitnami/redis:1\n",
+            "docker pull ${REGISTRY:-mirror.corp/hub}/bitnami/redis:1\n",
+        ),
+    ] {
+        let (told, becomes, said) = mended(name, text);
+        assert_eq!(told.len(), 1, "{text}: {told:?}");
+        assert_eq!(becomes, expected, "{said}");
+    }
+}
