@@ -65,3 +65,19 @@ fn a_registry_alone_becomes_the_place_that_a_rule_has_for_it() {
         assert_eq!(becomes, expected, "{said}");
     }
 }
+
+#[test]
+fn a_recipes_stages_and_nothing_at_all_are_no_images() {
+    for (text, expected) in [
+        ("FROM scratch\nCOPY --from=0 /a /b\nRUN --mount=type=bind,from=1,target=/c true\n", &[][..]),
+        ("ARG BASE=scratch\nFROM $BASE\nCOPY --from=scratch /a /b\n", &[]),
+        ("FROM scratch AS rest\nARG FROM=rest\nCOPY --from=$FROM /a /b\n", &[]),
+        // Its own name is a stage's only from the next line on.
+        ("FROM node AS node\nFROM node\nCOPY --from=NODE /a /b\n", &["node mirror.corp/hub/library/node"]),
+        ("FROM scratch:1\n", &["scratch:1 mirror.corp/hub/library/scratch:1"]),
+        ("FROM 7\n", &["7 mirror.corp/hub/library/7"]),
+    ] {
+        let (told, _, _) = mended("Dockerfile", text);
+        assert_eq!(told, expected, "{text}");
+    }
+}
