@@ -81,3 +81,35 @@ fn a_recipes_stages_and_nothing_at_all_are_no_images() {
         assert_eq!(told, expected, "{text}");
     }
 }
+
+#[test]
+fn a_short_image_beside_a_tag_is_a_name_in_pieces() {
+    for (text, expected, becomes) in [
+        (
+            "side: {image: nginx, tag: \"1.25\"}\nother: {image: old.corp/a, tag: 1}\n",
+            &["nginx:1.25 mirror.corp/hub/library/nginx:1.25", "old.corp/a:1 new.corp/m/a:1"][..],
+            "side: {image: mirror.corp/hub/library/nginx, tag: \"1.25\"}\nother: {image: new.corp/m/a, tag: 1}\n",
+        ),
+        (
+            "image: a.b\ntag: 1\n",
+            &["a.b:1 mirror.corp/hub/library/a.b:1"],
+            "image: mirror.corp/hub/library/a.b\ntag: 1\n",
+        ),
+        (
+            "{image: nginx, tag: \"\"}\n",
+            &["nginx mirror.corp/hub/library/nginx"],
+            "{image: mirror.corp/hub/library/nginx, tag: \"\"}\n",
+        ),
+        // A registry for all images is one for those that are in pieces there.
+        (
+            "global: {imageRegistry: other.corp}\nside: {image: nginx, tag: 1}\n",
+            &["nginx:1 mirror.corp/hub/library/nginx:1"],
+            "global: {imageRegistry: other.corp}\nside: {image: mirror.corp/hub/library/nginx, tag: 1}\n",
+        ),
+        ("{name: x, tag: y}\n", &[], "{name: x, tag: y}\n"),
+    ] {
+        let (told, text, said) = mended("values.yaml", text);
+        assert_eq!(told, expected);
+        assert_eq!(text, becomes, "{said}");
+    }
+}
