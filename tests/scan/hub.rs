@@ -113,3 +113,25 @@ fn a_short_image_beside_a_tag_is_a_name_in_pieces() {
         assert_eq!(text, becomes, "{said}");
     }
 }
+
+#[test]
+fn a_registry_in_a_text_may_move_below_a_path() {
+    for (text, expected) in [
+        ("REGISTRY=old.corp\npull old.corp/a:1\n", "REGISTRY=new.corp/m\npull new.corp/m/a:1\n"),
+        ("IMAGE_REPOSITORY: old.corp\n", "IMAGE_REPOSITORY: new.corp/m\n"),
+    ] {
+        let (_, becomes, said) = mended("a.sh", text);
+        assert_eq!(becomes, expected, "{said}");
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_mended_keeps_no_other_from_being() {
+    // In brackets, and so in quotes, it would be no name any more to who looks for one in a text.
+    let text = "pull old.corp/a:1\npull address.corp/b:1\npull old.corp/c:1\npull address.corp/d:1\n";
+    let (_, becomes, said) = mended("a.sh", text);
+    assert_eq!(becomes, text.replace("old.corp", "new.corp/m"), "{said}");
+    let left = |at: &str| format!("a.sh:{at}: left as it is: with its name changed, it would be read in another way");
+    assert!(said.contains(&left("2:6")) && said.contains(&left("4:6")), "{said}");
+    assert!(said.contains("a.sh: 2 references changed"), "{said}");
+}
