@@ -58,8 +58,9 @@ pub struct Verdict {
     pub substitute: Option<String>,
 }
 
-/// Stands for what is not known of a path: some rule may be about less than all of it, but most are not.
-const ANY: &str = "/any";
+/// Stands for what is not known of a path: some rule may be about less than all of it, but most are not. One component alone would be
+/// in Docker Hub's `library`, which most of what is there is not.
+const ANY: &str = "/any/any";
 
 /// What the rules say of an image, the rule for most pods first. Nothing where none is about it.
 pub fn verdicts(image: &str, extent: Extent, whose: &Whose, rules: &Table) -> Vec<Verdict> {

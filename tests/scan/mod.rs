@@ -2,6 +2,7 @@
 
 mod corpus;
 mod hostile;
+mod hub;
 mod object;
 mod property;
 mod rule;

@@ -161,6 +161,7 @@ impl<'a> Look<'a> {
                 return self.count(mentions);
             }
         };
+        self.remarks.extend(mended.left.iter().map(|place| format!("{place}: {}", mend::ONE)));
         self.renamed.rename(mentions, &mended.mentions);
         if self.options.diff {
             self.patch.add(input, &mended.text);

@@ -1,7 +1,7 @@
 //! Recipes of images: what they are built from.
 //!
-//! `FROM`, `COPY --from`, `RUN --mount=from`, and the defaults of `ARG`s, as far as they are part of a name in one of these. Stages and
-//! numbers are no images.
+//! `FROM`, `COPY --from`, `RUN --mount=from`, and the defaults of `ARG`s, as far as they are part of a name in one of these. Stages, by
+//! name or number, and `scratch` are no images.
 
 use super::super::{Extent, Kind, Mention, Part, Place};
 use crate::reference::Reference;
@@ -13,6 +13,9 @@ struct Word {
     parts: Vec<Part>,
     extent: Extent,
 }
+
+/// What is built from nothing is built from this.
+const NOTHING: &str = "scratch";
 
 /// Variables within variables are put in up to so many pieces.
 const PIECES: usize = 16;
@@ -32,6 +35,9 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
         let words = words.get(usize::from(is_for_later)..).unwrap_or_default();
         let Some((instruction, rest)) = words.split_first() else { continue };
         let mut images: Vec<Range<usize>> = Vec::new();
+        // What this begins goes by its name from the next instruction on.
+        let mut stage: Option<String> = None;
+        let mut may_be_number = true;
         match says(instruction).trim_start_matches('\u{feff}').to_ascii_uppercase().as_str() {
             "ARG" => {
                 for argument in rest {
@@ -50,10 +56,11 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
             }
             "FROM" => {
                 has_begun = true;
+                may_be_number = false;
                 let mut rest = rest.iter().filter(|word| !says(word).starts_with("--"));
                 images.extend(rest.next().cloned());
                 if rest.next().is_some_and(|word| says(word).eq_ignore_ascii_case("as")) {
-                    stages.extend(rest.next().map(|name| says(name).to_ascii_lowercase()));
+                    stage = rest.next().map(|name| says(name).to_ascii_lowercase());
                 }
             }
             "COPY" | "ADD" | "RUN" => {
@@ -76,14 +83,16 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
             _ => {}
         }
         for at in images {
-            let at = unquoted(text, at);
-            if stages.contains(&says(&at).to_ascii_lowercase()) {
+            let Some(word) = word(text, unquoted(text, at), &arguments) else { continue };
+            let name = word.image();
+            let is_number = may_be_number && name.bytes().all(|byte| byte.is_ascii_digit());
+            if is_number || name == NOTHING || stages.contains(&name.to_ascii_lowercase()) {
                 continue;
             }
-            let Some(word) = word(text, at, &arguments) else { continue };
             used.extend(word.parts.iter().filter_map(|part| part.at.as_ref().map(|at| at.start)));
             found.extend(mention(word, &mut seen));
         }
+        stages.extend(stage);
     }
     // A default that is a whole name is one, whoever makes use of it.
     for parts in arguments.into_values() {
@@ -96,8 +105,17 @@ pub(super) fn read(text: &str) -> Vec<Mention> {
     found
 }
 
+// === impl Word ===
+
+impl Word {
+    /// What it comes to.
+    fn image(&self) -> String {
+        self.parts.iter().map(|part| part.says.as_str()).collect()
+    }
+}
+
 fn mention(word: Word, seen: &mut HashSet<String>) -> Option<Mention> {
-    let image: String = word.parts.iter().map(|part| part.says.as_str()).collect();
+    let image = word.image();
     let first = word.parts.iter().find_map(|part| part.at.as_ref().map(|at| at.start));
     // Two stages from one default are one place.
     if !seen.insert(format!("{first:?} {image}")) {

@@ -92,14 +92,15 @@ fn split(text: &str, keys: &Keys<'_>, before: &str, key: &str, global: Option<&P
     let is_repository = key.to_ascii_lowercase().ends_with("repository") || key.ends_with("repo");
     let has_tag_key = keys.get(&tag_key).is_some() || keys.get(&digest_key).is_some();
     let own = Reference::parse(&name.says).ok().filter(|reference| reference.suffix().is_empty())?;
-    // `image` or `name` alone is no name in pieces.
-    if !is_repository && registry.is_none() && (own.is_short() || !has_tag) {
+    // `image` or `name` alone is no name in pieces, and a `name` without a registry may be anything's.
+    let is_image = key == "image";
+    if !is_repository && registry.is_none() && (!has_tag || (own.is_short() && !is_image)) {
         return None;
     }
-    if registry.is_none() && own.is_short() && (!has_tag_key || name.says.contains('.')) {
+    if registry.is_none() && own.is_short() && !is_image && (!has_tag_key || name.says.contains('.')) {
         return None;
     }
-    let global = global.filter(|_| registry.is_some() || own.is_short());
+    let global = global.filter(|_| registry.is_some() || (own.is_short() && !is_image));
     let implied = |says: &str| Part { at: None, says: says.to_owned() };
     let mut parts = Vec::new();
     if let Some(registry) = global.cloned().or(registry) {

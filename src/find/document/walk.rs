@@ -36,6 +36,9 @@ const DEPTH: usize = 3;
 /// Keys of what is written for people.
 const PROSE: [&str; 9] = ["comment", "description", "doc", "message", "note", "notes", "reason", "summary", "title"];
 
+/// Stands for the key of the images of an application of Argo CD: names that select, or `old=new`.
+const OVERRIDES: &str = "overriding-images";
+
 /// What those keep that apply objects: copies.
 const COPIES: [&str; 3] =
     ["kapp.k14s.io/original", "kubectl.kubernetes.io/last-applied-configuration", "objectset.rio.cattle.io/applied"];
@@ -58,6 +61,10 @@ const COMMANDS: [&str; 15] = [
     "scripts",
     "shell",
 ];
+
+/// What to do where it is the whole of an override that selects.
+const ALONE: &str =
+    "write `old=new:tag`, with the new name behind the old: alone, a name is what manifests say, and changes with them";
 
 /// What to do where a name is only one that selects.
 const SELECTED: &str =
@@ -99,6 +106,7 @@ impl<'a> Walk<'a> {
             Some(What::Mapping(_)) if tree.is_here(id) => self.mapping(tree, id, key, context, container),
             Some(What::Sequence(items)) if tree.is_here(id) => {
                 let mut is_image_next = false;
+                let is_override = key == OVERRIDES;
                 for item in items {
                     let says = tree.scalar(*item);
                     let key = match key {
@@ -106,7 +114,14 @@ impl<'a> Walk<'a> {
                         _ if ends_in(key, "images") && says.is_some() => "listed-image",
                         key => key,
                     };
+                    let known = self.mentions.len();
                     self.value(tree, *item, key, context, container);
+                    if is_override && says.is_some_and(|says| !says.contains('=')) {
+                        self.mentions
+                            .iter_mut()
+                            .skip(known)
+                            .for_each(|mention| mention.remedy = Some(ALONE.to_owned()));
+                    }
                     is_image_next = says.is_some_and(|says| says.starts_with('-') && is_image(says));
                 }
             }
@@ -153,6 +168,11 @@ impl<'a> Walk<'a> {
                 "value" if variable.is_some_and(has_image) => "variable-image",
                 inner if ends_in(key, "images") && tree.scalar(*value).is_some() && !text::is_place(inner) => {
                     "listed-image"
+                }
+                "images"
+                    if key == "kustomize" && tree.items(*value).iter().any(|item| tree.scalar(*item).is_some()) =>
+                {
+                    OVERRIDES
                 }
                 // An image volume.
                 "reference" if key == "image" => "volume-image",

@@ -123,6 +123,9 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
         start = run.end.saturating_sub(name.len());
         written = name;
     }
+    if is_replaced(before) {
+        return None;
+    }
     // Something was put in right before it, so this is the rest of a name; unless a template only chose.
     if before.ends_with(['}', ')', '$', '%', '>', '\\', ']']) && !ends_in_choice(before) {
         return None;
@@ -132,6 +135,9 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
         return None;
     }
     let about = if about == About::Nothing { said(before) } else { about };
+    if let Some(cut) = put_in(written) {
+        return begun(written.get(..cut)?, start, about);
+    }
     let after = text.get(run.end..).unwrap_or_default();
     if INSERTED.iter().any(|start| after.starts_with(start)) && !ends_choice(after) {
         return begun(written, start, about);
@@ -167,6 +173,23 @@ fn token(text: &str, run: Range<usize>, about: About) -> Option<Token> {
         (About::Place, true) => found(Extent::Tagless),
         (_, false) | (About::Image, true) => found(Extent::Whole),
     }
+}
+
+/// Whether what follows is what a command of sed's looks for, `s#…#`, and puts something else in the place of.
+fn is_replaced(before: &str) -> bool {
+    let command = before.strip_suffix(['#', '|', ',', '!', '~', '%']).and_then(|before| before.strip_suffix('s'));
+    command.is_some_and(|before| before.is_empty() || before.ends_with(['\'', '"', ' ', ';', '=']))
+}
+
+/// Where a mark stands that consists of letters of names, `@TAG@` or `__TAG__`, and that something is put in the place of.
+fn put_in(written: &str) -> Option<usize> {
+    ["@", "__"].iter().find_map(|mark| {
+        let (start, _) = written.match_indices(mark).next()?;
+        let within = written.get(start.saturating_add(mark.len())..)?;
+        let (name, _) = within.split_once(mark)?;
+        let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_');
+        is_name.then_some(start)
+    })
 }
 
 /// A name of which the end is put in.
