@@ -180,6 +180,16 @@ impl Unit {
     }
 }
 
+/// What has these units go by what is written now. Of several, one runs.
+pub fn restart(units: &[String], reads_units: bool) -> String {
+    let one = |unit: &String| format!("`systemctl restart {}`", unit.strip_suffix(".service").unwrap_or(unit));
+    let restarts = match units {
+        [] => "a restart of its service".to_owned(),
+        units => units.iter().map(one).collect::<Vec<_>>().join(" or "),
+    };
+    if reads_units { format!("`systemctl daemon-reload` and {restarts}") } else { restarts }
+}
+
 /// By their names; of one name, those of the first directory.
 fn drop_ins(tree: &Tree, name: &str) -> Result<BTreeMap<String, PathBuf>, Unclear> {
     let (stem, kind) = name.rsplit_once('.').unwrap_or(("", name));
