@@ -213,7 +213,8 @@ fn lines(file: &Path, text: &str) -> Vec<Setting> {
     let mut found = Vec::new();
     let mut section = String::new();
     let mut pending: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
+    // At its end, what has yet to go on is taken as it is.
+    for (index, line) in text.lines().chain([""]).enumerate() {
         let line = line.trim();
         if line.starts_with(['#', ';']) {
             continue;
@@ -300,6 +301,18 @@ mod tests {
         assert_eq!(unit.command().unwrap().value, "/bin/one --a");
         symlink("/dev/null", directory.path().join("etc/systemd/system/k.service")).unwrap();
         assert!(Unit::read(&tree, "k.service").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_line_that_is_to_go_on_at_the_end_of_its_file_is_taken_as_it_is() {
+        for end in ["\\", "\\\n", "\\\n# remark", "\\\n  --b \\\n; remark\n"] {
+            let (_directory, tree) =
+                tree(&[("etc/systemd/system/k.service", &format!("[Service]\nExecStart=/a --a {end}"))]);
+            let unit = Unit::read(&tree, "k.service").unwrap().unwrap();
+            let command = unit.command().unwrap();
+            assert!(command.value.starts_with("/a --a") && !command.value.contains('\\'), "{end}: {command:?}");
+            assert_eq!(command.line, 2);
+        }
     }
 
     #[test]

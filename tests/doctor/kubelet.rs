@@ -273,3 +273,10 @@ fn what_goes_before_repoint_is_taken_out_of_all_its_places_and_whoever_reads_the
         ),
     ]);
 }
+
+#[test]
+fn a_command_that_is_left_open_at_the_end_of_its_file_is_read_as_systemd_reads_it() {
+    let unit = "[Service]\nExecStart=/usr/bin/kubelet \\\n  --image-service-endpoint=/run/repoint/repoint.sock \\\n";
+    let (_, said) = examined(node(&[("/etc/systemd/system/kubelet.service", unit)]).path());
+    said.has("kubelet.endpoint", "ok", "a flag, /etc/systemd/system/kubelet.service:2", "");
+}
