@@ -180,6 +180,12 @@ impl Unit {
     }
 }
 
+/// Whether it is a unit's file, or a drop-in of one's: systemd has to be told that it has changed.
+pub fn is_of_unit(file: &Path) -> bool {
+    let beside = file.parent().is_some_and(|directory| directory.to_string_lossy().ends_with("service.d"));
+    beside || file.extension().is_some_and(|end| end == "service")
+}
+
 /// What has these units go by what is written now. Of several, one runs.
 pub fn restart(units: &[String], reads_units: bool) -> String {
     let one = |unit: &String| format!("`systemctl restart {}`", unit.strip_suffix(".service").unwrap_or(unit));
