@@ -30,12 +30,10 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
         Err(error) => {
             let remedy = "mend what is named, or see by hand that the kubelet's image endpoint leads to repoint";
             let why = "what the kubelet is told is not known";
+            let unclear = Check::unclear(Id::KubeletEndpoint, error, remedy);
+            let found = format!("what the kubelet is told can't be made out: {}", unclear.found);
             return vec![
-                Check::warning(
-                    Id::KubeletEndpoint,
-                    format!("what the kubelet is told can't be made out: {error}"),
-                    remedy,
-                ),
+                Check { found, ..unclear },
                 calls(case),
                 Check::skipped(Id::KubeletLasting, why),
                 Check::skipped(Id::KubeletPath, why),

@@ -28,7 +28,7 @@ fn sandbox(case: &Case) -> Vec<Check> {
             let remedy = "mend the file: what it says of the pause image can't be known";
             match is_left_over(case, *who) {
                 true => Check::note(id, format!("{error}; {} is not this node's runtime", who.name())),
-                false => Check::warning(id, error.to_string(), remedy),
+                false => Check::unclear(id, error, remedy),
             }
         })
         .collect();

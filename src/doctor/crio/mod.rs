@@ -32,7 +32,7 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
     let crio = match Crio::read(&case.tree) {
         Ok(crio) => crio,
         Err(error) => {
-            return vec![Check::warning(id, error.to_string(), "mend the file: CRI-O does not start with it")];
+            return vec![Check::unclear(id, &error, "mend the file: CRI-O does not start with it")];
         }
     };
     let is_known = case.which() == Some(Runtime::Crio);
@@ -42,7 +42,11 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
     let file = crio.policy.as_ref().map_or(POLICY, |word| word.text.as_str());
     let directory = Path::new(crio.policies.as_ref().map_or(POLICIES, |word| word.text.as_str()));
     let mut checks = of_file(case, Path::new(file), |_| true);
-    for name in case.tree.names(directory).unwrap_or_default() {
+    let names = case.tree.names(directory).unwrap_or_else(|error| {
+        checks.push(Check::unclear(id, &error, "see to it: which policies of namespaces there are can't be known"));
+        Vec::new()
+    });
+    for name in names {
         let Some(namespace) = name.strip_suffix(END) else { continue };
         checks.extend(of_file(case, &directory.join(&name), |rule| rule.namespaces.include(Some(namespace))));
     }
@@ -59,7 +63,7 @@ fn of_file(case: &Case, file: &Path, is_judged: impl Fn(&Rule) -> bool) -> Vec<C
         Ok(Some(text)) => text,
         Ok(None) => return Vec::new(),
         Err(error) => {
-            return vec![Check::warning(id, error.to_string(), format!("see to {place}: CRI-O pulls nothing without"))];
+            return vec![Check::unclear(id, &error, &format!("mend {place}: CRI-O pulls nothing with it"))];
         }
     };
     let policy: Policy = match serde_json::from_str(&text) {
