@@ -107,6 +107,14 @@ impl Case {
         self.named_runtime().or_else(|| USUAL.parse().ok())
     }
 
+    /// The runtime's own socket, in words: what a kubelet is to be told that goes to it itself.
+    pub fn own_socket(&self) -> String {
+        let known = self.named_runtime().filter(|address| !address.is_same_as(&self.listen));
+        let usual = || self.which().map(|runtime| runtime.socket().to_owned());
+        let socket = known.map(|address| address.to_string()).or_else(usual);
+        socket.unwrap_or_else(|| "the socket of the node's runtime".to_owned())
+    }
+
     fn named_runtime(&self) -> Option<Address> {
         let known = match &self.far {
             Far::Met(met) if self.wishes.root.is_none() => Some(met.address.clone()),

@@ -1,6 +1,7 @@
 //! One thing that was looked at, and what came of it.
 
 use super::id::Id;
+use crate::node::Unclear;
 use crate::output::Plain;
 use std::time::Duration;
 
@@ -87,6 +88,13 @@ impl Check {
     /// Something to mend.
     pub fn warning(id: Id, found: impl AsRef<str>, remedy: impl AsRef<str>) -> Self {
         Self::new(id, Verdict::Warning, found).remedy(remedy)
+    }
+
+    /// Something that can't be made out. Of what nobody could read here nothing is known to be wrong, so that the remedy is for the
+    /// rest.
+    pub fn unclear(id: Id, error: &Unclear, remedy: &str) -> Self {
+        const UNREADABLE: &str = "make it readable to whoever runs this (root), or look into it by hand";
+        Self::warning(id, error.to_string(), if error.is_unreadable() { UNREADABLE } else { remedy })
     }
 
     /// Something to mend now.

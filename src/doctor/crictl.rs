@@ -6,6 +6,8 @@ use crate::runtime::Address;
 use std::path::Path;
 
 const FILE: &str = "/etc/crictl.yaml";
+/// Remedy of what is no YAML.
+const BROKEN: &str = "mend the file: crictl does not start with it";
 
 pub(super) fn checks(case: &Case) -> Vec<Check> {
     let id = Id::CrictlEndpoint;
@@ -20,15 +22,13 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
             )];
         }
         Err(error) => {
-            return vec![Check::warning(id, error.to_string(), format!("make {FILE} readable, or remove it")).at(FILE)];
+            return vec![Check::unclear(id, &error, BROKEN).at(FILE)];
         }
     };
     let keys = match yaml::read(Path::new(FILE), &text) {
         Ok(keys) => keys,
         Err(error) => {
-            return vec![
-                Check::warning(id, error.to_string(), "mend the file: crictl does not start with it").at(FILE),
-            ];
+            return vec![Check::unclear(id, &error, BROKEN).at(FILE)];
         }
     };
     let said = |key: &str| keys.get(key).and_then(yaml::text).filter(|text| !text.is_empty());

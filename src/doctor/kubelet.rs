@@ -5,6 +5,7 @@ use crate::args::Check as Asked;
 use crate::daemon::wrong::wrong;
 use crate::node::Runtime;
 use crate::node::kubelet::{Endpoints, RUNTIME_KEY, Said};
+use crate::node::unit::restart;
 use crate::node::{GENERATED, Kind, Node, yaml};
 use crate::runtime::Address;
 use std::path::Path;
@@ -29,12 +30,10 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
         Err(error) => {
             let remedy = "mend what is named, or see by hand that the kubelet's image endpoint leads to repoint";
             let why = "what the kubelet is told is not known";
+            let unclear = Check::unclear(Id::KubeletEndpoint, error, remedy);
+            let found = format!("what the kubelet is told can't be made out: {}", unclear.found);
             return vec![
-                Check::warning(
-                    Id::KubeletEndpoint,
-                    format!("what the kubelet is told can't be made out: {error}"),
-                    remedy,
-                ),
+                Check { found, ..unclear },
                 calls(case),
                 Check::skipped(Id::KubeletLasting, why),
                 Check::skipped(Id::KubeletPath, why),
@@ -71,7 +70,13 @@ fn endpoint(case: &Case, node: &Node) -> Check {
         return places(Check::ok(id, found));
     }
     let remedy = if all.iter().any(|said| is_ours(case, said)) {
-        format!("take out what is said in {last}: it goes before what leads to repoint at {}", case.listen)
+        let before = all.iter().rev().take_while(|said| !is_ours(case, said)).map(Said::to_string);
+        format!(
+            "take out what is said in {}: it goes before what leads to repoint at {}; then {}",
+            before.collect::<Vec<_>>().join(" and "),
+            case.listen,
+            restart(&node.units, true)
+        )
     } else {
         INSTALL.to_owned()
     };
@@ -98,14 +103,18 @@ fn calls(case: &Case) -> Check {
 fn lasting(case: &Case, node: &Node) -> Check {
     let id = Id::KubeletLasting;
     let endpoints = &node.endpoints;
-    let last = |all: &[Said]| all.last().filter(|said| is_ours(case, said)).cloned();
-    let ours: Vec<Said> = [last(&endpoints.image), last(&endpoints.runtime)].into_iter().flatten().collect();
+    let last = |which: Which, all: &[Said]| Some((which, all.last().filter(|said| is_ours(case, said))?.clone()));
+    let ours = [last(Which::Image, &endpoints.image), last(Which::Runtime, &endpoints.runtime)];
+    let ours: Vec<(Which, Said)> = ours.into_iter().flatten().collect();
     let is_generated = |said: &Said| {
         let is_listed = |files: &[&str]| files.iter().any(|file| said.file == Path::new(file));
         is_listed(GENERATED) || (matches!(node.kind, Kind::Kubeadm | Kind::Eks) && is_listed(WRITTEN_ANEW))
     };
-    if let Some(said) = ours.iter().find(|said| is_generated(said)) {
-        return generated(node.kind, said).at(said.to_string());
+    let generated: Vec<_> = ours.iter().filter(|(_, said)| is_generated(said)).collect();
+    if let Some((_, said)) = generated.first() {
+        let changes: Vec<_> = generated.iter().map(|(which, said)| which.change(case, said)).collect();
+        let check = written_anew(node.kind, said, &changes.join("; "));
+        return generated.iter().fold(check, |check, (_, said)| check.at(said.to_string()));
     }
     if let Some(place) = in_instance(case) {
         let found = "kubeadm itself calls what stands in its instance-config.yaml, and that is repoint";
@@ -115,31 +124,53 @@ fn lasting(case: &Case, node: &Node) -> Check {
     }
     match ours.first() {
         None => Check::skipped(id, "the kubelet is not pointed to repoint"),
-        Some(said) => Check::ok(id, format!("nobody generates {said}")).at(said.to_string()),
+        Some((_, said)) => Check::ok(id, format!("nobody generates {said}")).at(said.to_string()),
     }
 }
 
-/// What leads to repoint by a file that somebody writes anew.
-fn generated(kind: Kind, said: &Said) -> Check {
+/// Which endpoint it is that leads to repoint.
+enum Which {
+    Image,
+    Runtime,
+}
+
+// === impl Which ===
+
+impl Which {
+    /// How it is led to repoint no more. A kubelet that is told no image endpoint asks the runtime; one that is told no runtime takes
+    /// containerd's socket.
+    fn change(&self, case: &Case, said: &Said) -> String {
+        match self {
+            Self::Image => format!("take the image endpoint out of {said}"),
+            Self::Runtime => format!(
+                "put {}, which is the runtime's own, in its place in {said} (without any, the kubelet takes containerd's)",
+                case.own_socket()
+            ),
+        }
+    }
+}
+
+/// What leads to repoint by a file that somebody writes anew, and what to change there.
+fn written_anew(kind: Kind, said: &Said, change: &str) -> Check {
     let id = Id::KubeletLasting;
     if kind == Kind::Eks {
         let found = format!(
             "what leads to repoint is in {said}, which nodeadm writes anew at every boot: it stays if the NodeConfig says it"
         );
         return Check::note(id, found).remedy(format!(
-            "see that the node's user data has what `repoint install --render nodeadm` prints; else take it out there, and {INSTALL}"
+            "see that the node's user data has what `repoint install --render nodeadm` prints; else {change}; then {INSTALL}"
         ));
     }
     if said.file == Path::new(FLAGS) {
         let found = format!(
             "what leads to repoint is in {said}, which kubeadm writes when a node joins, and takes flags out of as it upgrades"
         );
-        return Check::note(id, found).remedy(format!("where it is to stay: take it out there, and {INSTALL}"));
+        return Check::note(id, found).remedy(format!("where it is to stay: {change}; then {INSTALL}"));
     }
     let found = format!(
         "what leads to repoint is in {said}, and `kubeadm upgrade` writes it anew: the kubelet is pointed elsewhere then"
     );
-    Check::warning(id, found, format!("take it out there, and {INSTALL}"))
+    Check::warning(id, found, format!("{change}; then {INSTALL}"))
 }
 
 /// Where kubeadm's own note of the node names repoint as the runtime.
@@ -153,10 +184,9 @@ fn in_instance(case: &Case) -> Option<String> {
 
 fn path(case: &Case, endpoints: &Endpoints) -> Check {
     let id = Id::KubeletPath;
-    let is_through_us = endpoints.runtime.last().is_some_and(|said| is_ours(case, said));
-    if !is_through_us {
+    let Some(through_us) = endpoints.runtime.last().filter(|said| is_ours(case, said)) else {
         return Check::ok(id, "the runtime endpoint does not lead to repoint, so the path does not matter");
-    }
+    };
     let listen = case.listen.path();
     if case.which().is_none() && case.far.met().is_none() {
         let found =
@@ -183,7 +213,10 @@ fn path(case: &Case, endpoints: &Endpoints) -> Check {
             listen.display()
         ),
         format!(
-            "lead the image endpoint alone to repoint (`repoint install`), or listen at /run/repoint/{CRIO} (kubelets since 1.29)"
+            "lead the image endpoint alone to repoint: put {} back in {through_us}, where the runtime endpoint is said, then `repoint install`; \
+             or listen at /run/repoint/{CRIO} (kubelets since 1.29)",
+            case.own_socket()
         ),
     )
+    .at(through_us.to_string())
 }

@@ -3,6 +3,7 @@
 use super::check::some;
 use super::{Case, Check, Id, Met, Verdict};
 use crate::node::pause::{Pause, Sayings, Who};
+use crate::node::unit::restart;
 use crate::node::{Runtime, containerd};
 use crate::runtime::{Keep, sandbox};
 use std::path::Path;
@@ -27,7 +28,7 @@ fn sandbox(case: &Case) -> Vec<Check> {
             let remedy = "mend the file: what it says of the pause image can't be known";
             match is_left_over(case, *who) {
                 true => Check::note(id, format!("{error}; {} is not this node's runtime", who.name())),
-                false => Check::warning(id, error.to_string(), remedy),
+                false => Check::unclear(id, error, remedy),
             }
         })
         .collect();
@@ -100,7 +101,7 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
     let remedy = if places.is_empty() {
         let substitute = substitute.as_deref().unwrap_or("one of a registry that stays");
         let how = if is_containerd {
-            in_containerd(case, substitute)
+            in_containerd(case, substitute, said)
         } else {
             format!(
                 "add `pause_image = \"{substitute}\"` under [crio.image] in a file in /etc/crio/crio.conf.d (cri-dockerd: \
@@ -109,8 +110,10 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
         };
         format!("no file says so, it is built into the runtime: {how}")
     } else {
-        let all = places.iter().map(|said| said.change(substitute.as_deref()));
-        all.collect::<Vec<_>>().join("; ")
+        let mut all: Vec<_> = places.iter().map(|said| said.change(substitute.as_deref())).collect();
+        // What is written of a line that is itself one of them is changed by that.
+        all.dedup();
+        all.join("; ")
     };
     let found =
         format!("pods are made with {image}, an old name (rule `{rule}`), which the runtime pulls past everybody");
@@ -133,12 +136,16 @@ fn judge(case: &Case, image: &str, said: &[Pause]) -> Check {
 }
 
 /// How the node's containerd is told that has it built in. A section for another version of the file would say nothing.
-fn in_containerd(case: &Case, image: &str) -> String {
-    if let Some(file) = case.node.as_ref().ok().and_then(|node| node.kind.configuration()) {
-        let (key, restart) = (Who::Rancher.key(), Who::Rancher.restart());
-        return format!("set `{key}: {image}` in {file}; then {restart}");
+fn in_containerd(case: &Case, image: &str, said: &[Pause]) -> String {
+    if let Some(told) = said.iter().find(|said| said.who == Who::Rancher) {
+        return told.change(Some(image));
     }
-    let restart = Who::Runtime(Runtime::Containerd).restart();
+    if let Ok(node) = &case.node
+        && let Some(file) = node.kind.configuration()
+    {
+        return format!("set `{}: {image}` in {file}; then {}", Who::Rancher.key(), restart(&node.units, false));
+    }
+    let restart = restart(&[Runtime::Containerd.unit().to_owned()], false);
     let own = case.containerd().ok().flatten();
     let own = own.map(|found| (found.file.display().to_string(), version(case, &found.file)));
     let of_new = if case.release().is_some_and(|(major, _)| major >= 2) { 3 } else { 2 };

@@ -36,7 +36,7 @@ async fn one(case: &Case, name: &str, shipped: &str) -> Check {
                 ),
             );
         }
-        Err(error) => return Check::warning(id, error.to_string(), "make the unit's files readable"),
+        Err(error) => return Check::unclear(id, &error, "mend the unit's files"),
     };
     let fragment = unit.fragment.display().to_string();
     let drop_ins = unit.drop_ins.iter().map(|path| path.display().to_string());

@@ -60,6 +60,8 @@ pub struct Pods {
     pub manifests: Option<Word>,
     /// The sandbox image that garbage collection is to leave.
     pub sandbox: Option<Word>,
+    /// The one that k3s or RKE2 are to tell containerd of, and the kubelet.
+    pub pause: Option<Word>,
 }
 
 /// The flags that say where endpoints are.

@@ -1,15 +1,16 @@
 //! All that the files of a node say of the image that pods are made with, and who says it.
 
 use super::containerd::{Containerd, Instance};
-use super::crio::Crio;
+use super::crio::{self, Crio};
 use super::kubelet::{SANDBOX_FLAG, Word, values, words};
 use super::rancher::PAUSE_KEY;
 use super::runtime::{CRI_DOCKERD, Runtime};
 use super::tree::Tree;
 use super::unclear::Unclear;
-use super::unit::Unit;
+use super::unit::{Unit, is_of_unit, restart};
 use super::{Kind, Node};
 use crate::runtime::Address;
+use std::path::Path;
 
 /// Who speaks of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +39,10 @@ pub struct Pause {
     pub who: Who,
     /// The image, and where it is said.
     pub word: Word,
-    /// Who writes that anew at each start: k3s or RKE2.
-    pub writer: Option<Kind>,
+    /// Who writes that anew at each start: k3s or RKE2; and what these are told of it already.
+    pub writer: Option<(Kind, Option<Word>)>,
+    /// The units that read it.
+    units: Vec<String>,
 }
 
 // === impl Sayings ===
@@ -50,24 +53,29 @@ impl Sayings {
         let mut all = Self::default();
         let containerd = Containerd::read(tree, Instance { address, node, major });
         let writer = containerd.as_ref().ok().and_then(|found| found.as_ref()?.writer);
-        all.add(Who::Runtime(Runtime::Containerd), containerd.map(|found| found.and_then(|found| found.sandbox)));
+        let units = node.map(|node| node.units.clone()).unwrap_or_default();
+        let [its_unit, crio] = [Runtime::Containerd, Runtime::Crio].map(|runtime| vec![runtime.unit().to_owned()]);
+        let its_units = if writer.is_some() { units.clone() } else { its_unit };
+        let sandbox = containerd.map(|found| found.and_then(|found| found.sandbox));
+        all.add(Who::Runtime(Runtime::Containerd), its_units, sandbox);
         for pause in &mut all.said {
-            pause.writer = writer;
+            pause.writer = writer.map(|kind| (kind, node.and_then(|node| node.pods.pause.clone())));
         }
-        all.add(Who::Runtime(Runtime::Crio), Crio::read(tree).map(|found| found.and_then(|found| found.sandbox)));
+        let sandbox = Crio::read(tree).map(|found| found.and_then(|found| found.sandbox));
+        all.add(Who::Runtime(Runtime::Crio), crio, sandbox);
         for unit in CRI_DOCKERD {
-            all.add(Who::Runtime(Runtime::Docker), flag(tree, unit));
+            all.add(Who::Runtime(Runtime::Docker), vec![unit.to_owned()], flag(tree, unit));
         }
         if let Some(node) = node {
-            let who = if matches!(node.kind, Kind::K3s | Kind::Rke2) { Who::Rancher } else { Who::Kubelet };
-            all.add(who, Ok(node.pods.sandbox.clone()));
+            all.add(Who::Rancher, units.clone(), Ok(node.pods.pause.clone()));
+            all.add(Who::Kubelet, units, Ok(node.pods.sandbox.clone()));
         }
         all
     }
 
-    fn add(&mut self, who: Who, found: Result<Option<Word>, Unclear>) {
+    fn add(&mut self, who: Who, units: Vec<String>, found: Result<Option<Word>, Unclear>) {
         match found {
-            Ok(word) => self.said.extend(word.map(|word| Pause { who, word, writer: None })),
+            Ok(word) => self.said.extend(word.map(|word| Pause { who, word, writer: None, units })),
             Err(error) => self.unclear.push((who, error)),
         }
     }
@@ -83,20 +91,38 @@ fn flag(tree: &Tree, unit: &str) -> Result<Option<Word>, Unclear> {
 impl Pause {
     /// The line to change, and what to do then.
     pub fn change(&self, substitute: Option<&str>) -> String {
-        let (who, place) = (self.who, self.word.place());
         let substitute = substitute.unwrap_or("an image of a registry that stays");
-        if let Some(config) = self.writer.and_then(Kind::configuration) {
-            return format!(
-                "set `{PAUSE_KEY}: {substitute}` in {config}, from which {place} is written at each start, and restart its service"
-            );
-        }
+        // A key that is there already is none to be set a second time.
+        let (who, word) = match &self.writer {
+            Some((_, Some(told))) => (Who::Rancher, told),
+            Some((kind, None)) => {
+                return format!(
+                    "set `{PAUSE_KEY}: {substitute}` in {}, from which {} is written at each start, then {}",
+                    kind.configuration().unwrap_or("its configuration"),
+                    self.word.place(),
+                    restart(&self.units, false)
+                );
+            }
+            None => (self.who, &self.word),
+        };
+        let place = word.place();
         let what = match who {
             // By the version of its file, it is called one or the other.
             Who::Runtime(Runtime::Containerd) => format!("the image in {place} (`sandbox_image`, or `sandbox`)"),
             Who::Runtime(Runtime::Crio) => format!("the image in {place} (`{}`)", who.key()),
             Who::Runtime(Runtime::Docker) | Who::Kubelet | Who::Rancher => format!("`{}` in {place}", who.key()),
         };
-        format!("change {what} to {substitute}, then {}", who.restart())
+        format!("change {what} to {substitute}, then {}", self.restart(who, &word.file))
+    }
+
+    /// What has to be started anew for what is said in that file to hold.
+    fn restart(&self, who: Who, file: &Path) -> String {
+        // Its configuration is what CRI-O reads anew; flags it has from its start.
+        if who == Who::Runtime(Runtime::Crio) && [crio::FILE, crio::DIRECTORY].iter().any(|read| file.starts_with(read))
+        {
+            return "`systemctl reload crio`".to_owned();
+        }
+        restart(&self.units, is_of_unit(file))
     }
 }
 
@@ -119,17 +145,6 @@ impl Who {
             Self::Runtime(Runtime::Crio) => "pause_image",
             Self::Runtime(Runtime::Docker) | Self::Kubelet => "--pod-infra-container-image",
             Self::Rancher => PAUSE_KEY,
-        }
-    }
-
-    /// What has to be started anew for another one to hold.
-    pub const fn restart(self) -> &'static str {
-        match self {
-            Self::Runtime(Runtime::Containerd) => "`systemctl restart containerd`",
-            Self::Runtime(Runtime::Crio) => "`systemctl reload crio`",
-            Self::Runtime(Runtime::Docker) => "`systemctl daemon-reload` and `systemctl restart cri-docker`",
-            Self::Kubelet => "`systemctl restart kubelet`",
-            Self::Rancher => "a restart of its service",
         }
     }
 }

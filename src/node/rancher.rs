@@ -78,7 +78,8 @@ pub(super) fn pods(given: &All, manifests: &Path) -> Pods {
         Some(Word::new(value, file, line.unwrap_or(1)))
     });
     Pods {
-        sandbox: argument.next_back().or(pause),
+        sandbox: argument.next_back(),
+        pause,
         manifests: Some(Word::new(manifests.display().to_string(), manifests, 1)),
     }
 }

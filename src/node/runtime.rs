@@ -97,6 +97,15 @@ impl Runtime {
         }
     }
 
+    /// Where it listens if nobody says otherwise, as kubeadm has it.
+    pub const fn socket(self) -> &'static str {
+        match self {
+            Self::Containerd => "unix:///run/containerd/containerd.sock",
+            Self::Crio => "unix:///var/run/crio/crio.sock",
+            Self::Docker => "unix:///run/cri-dockerd.sock",
+        }
+    }
+
     /// The unit of whoever pulls.
     pub const fn unit(self) -> &'static str {
         match self {

@@ -180,6 +180,22 @@ impl Unit {
     }
 }
 
+/// Whether it is a unit's file, or a drop-in of one's: systemd has to be told that it has changed.
+pub fn is_of_unit(file: &Path) -> bool {
+    let beside = file.parent().is_some_and(|directory| directory.to_string_lossy().ends_with("service.d"));
+    beside || file.extension().is_some_and(|end| end == "service")
+}
+
+/// What has these units go by what is written now. Of several, one runs.
+pub fn restart(units: &[String], reads_units: bool) -> String {
+    let one = |unit: &String| format!("`systemctl restart {}`", unit.strip_suffix(".service").unwrap_or(unit));
+    let restarts = match units {
+        [] => "a restart of its service".to_owned(),
+        units => units.iter().map(one).collect::<Vec<_>>().join(" or "),
+    };
+    if reads_units { format!("`systemctl daemon-reload` and {restarts}") } else { restarts }
+}
+
 /// By their names; of one name, those of the first directory.
 fn drop_ins(tree: &Tree, name: &str) -> Result<BTreeMap<String, PathBuf>, Unclear> {
     let (stem, kind) = name.rsplit_once('.').unwrap_or(("", name));
@@ -203,7 +219,8 @@ fn lines(file: &Path, text: &str) -> Vec<Setting> {
     let mut found = Vec::new();
     let mut section = String::new();
     let mut pending: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
+    // At its end, what has yet to go on is taken as it is.
+    for (index, line) in text.lines().chain([""]).enumerate() {
         let line = line.trim();
         if line.starts_with(['#', ';']) {
             continue;
@@ -290,6 +307,18 @@ mod tests {
         assert_eq!(unit.command().unwrap().value, "/bin/one --a");
         symlink("/dev/null", directory.path().join("etc/systemd/system/k.service")).unwrap();
         assert!(Unit::read(&tree, "k.service").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_line_that_is_to_go_on_at_the_end_of_its_file_is_taken_as_it_is() {
+        for end in ["\\", "\\\n", "\\\n# remark", "\\\n  --b \\\n; remark\n"] {
+            let (_directory, tree) =
+                tree(&[("etc/systemd/system/k.service", &format!("[Service]\nExecStart=/a --a {end}"))]);
+            let unit = Unit::read(&tree, "k.service").unwrap().unwrap();
+            let command = unit.command().unwrap();
+            assert!(command.value.starts_with("/a --a") && !command.value.contains('\\'), "{end}: {command:?}");
+            assert_eq!(command.line, 2);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod pause;
 mod runtime;
 mod service;
 mod signatures;
+mod unreadable;
 
 use repoint::doctor::Id;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Which image pods are made with, and whose word on that holds, by the files of a node.
 
-use super::files::{CONTAINERD, CRIO, KUBEADM_FLAGS, are_found, examined, left_over, node};
+use super::files::{CONTAINERD, CRIO, K3S, KUBEADM_FLAGS, are_found, examined, left_over, node};
 
 #[test]
 fn an_old_name_of_the_pause_image_is_told_with_the_line_that_holds() {
@@ -145,4 +145,85 @@ fn a_runtime_that_is_left_over_is_no_place_to_change_what_holds() {
     assert_eq!(check["places"], serde_json::json!(["/etc/crio/crio.conf:2"]));
     assert!(!check["remedy"].as_str().unwrap().contains("containerd"), "{check}");
     said.has("images.sandbox", "note", "containerd, which is not this node's runtime", CONTAINERD);
+}
+
+#[test]
+fn a_word_in_a_unit_is_read_anew_and_the_unit_that_has_it_is_started_anew() {
+    let flag = "--pod-infra-container-image=k8s.gcr.io/pause:3.9";
+    let docker = format!("[Service]\nExecStart=/usr/bin/cri-dockerd {flag}\n");
+    let docker_s =
+        ("/var/lib/kubelet/config.yaml", "kind: X\ncontainerRuntimeEndpoint: unix:///run/cri-dockerd.sock\n");
+    let k3s = "[Service]\nExecStart=/usr/local/bin/k3s agent --pause-image k8s.gcr.io/pause:3.9\n";
+    let argument = format!("kubelet-arg:\n- {}\n", &flag[2..]);
+    for (files, remedy) in [
+        (
+            vec![(
+                "/etc/systemd/system/kubelet.service.d/9.conf",
+                format!("[Service]\nEnvironment=KUBELET_KUBEADM_ARGS={flag}\n"),
+            )],
+            "in /etc/systemd/system/kubelet.service.d/9.conf:2 to registry.k8s.io/pause:3.9, then `systemctl daemon-reload` and `systemctl restart kubelet`",
+        ),
+        (
+            vec![(KUBEADM_FLAGS, format!("KUBELET_KUBEADM_ARGS={flag}\n"))],
+            "to registry.k8s.io/pause:3.9, then `systemctl restart kubelet`",
+        ),
+        (
+            vec![("/etc/systemd/system/cri-dockerd.service", docker), (docker_s.0, docker_s.1.to_owned())],
+            "then `systemctl daemon-reload` and `systemctl restart cri-dockerd`",
+        ),
+        (
+            vec![
+                ("/etc/systemd/system/k3s-agent.service", k3s.to_owned()),
+                ("/etc/systemd/system/multi-user.target.wants/k3s-agent.service", String::new()),
+            ],
+            "`pause-image` in /etc/systemd/system/k3s-agent.service:2 to registry.k8s.io/pause:3.9, then `systemctl daemon-reload` and `systemctl restart k3s-agent`",
+        ),
+        (
+            vec![
+                (K3S[0].0, K3S[0].1.to_owned()),
+                (K3S[1].0, String::new()),
+                ("/etc/rancher/k3s/config.yaml", argument),
+            ],
+            "change `--pod-infra-container-image` in /etc/rancher/k3s/config.yaml:2 to registry.k8s.io/pause:3.9, then `systemctl restart k3s`",
+        ),
+        (
+            [
+                CRIO.iter().map(|(path, text)| (*path, (*text).to_owned())).collect(),
+                vec![(
+                    "/etc/systemd/system/crio.service",
+                    "[Service]\nExecStart=/usr/bin/crio --pause-image=k8s.gcr.io/pause:3.9\n".to_owned(),
+                )],
+            ]
+            .concat(),
+            "then `systemctl daemon-reload` and `systemctl restart crio`",
+        ),
+    ] {
+        let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        let (_, said) = examined(node(&files).path());
+        let all = said.all("images.sandbox");
+        let has = |check: &&serde_json::Value| check["remedy"].as_str().is_some_and(|said| said.ends_with(remedy));
+        let found = all.iter().filter(|check| has(check)).count();
+        assert_eq!(found, 1, "{remedy}: {all:#?}");
+    }
+}
+
+#[test]
+fn a_key_that_rke2_has_already_is_changed_and_not_set_a_second_time() {
+    let old = "k8s.gcr.io/pause:3.6";
+    let written = format!("[plugins.cri]\nsandbox_image = {old:?}\n");
+    for said_now in [old, "k8s.gcr.io/pause:3.5"] {
+        let directory = node(&[
+            ("/etc/systemd/system/rke2-server.service", "[Service]\nExecStart=/usr/local/bin/rke2 server\n"),
+            ("/etc/systemd/system/multi-user.target.wants/rke2-server.service", ""),
+            ("/etc/rancher/rke2/config.yaml", &format!("# x\npause-image: {said_now}\n")),
+            ("/var/lib/rancher/rke2/agent/etc/containerd/config.toml", &written),
+        ]);
+        let (_, said) = examined(directory.path());
+        let check = said.has("images.sandbox", "warning", "pods are made with k8s.gcr.io/pause:3.6", "");
+        assert_eq!(
+            check["remedy"],
+            "change `pause-image` in /etc/rancher/rke2/config.yaml:2 to registry.k8s.io/pause:3.6, then `systemctl restart rke2-server`"
+        );
+        assert!(said.all("images.sandbox").iter().all(|check| !check.to_string().contains("set `")));
+    }
 }

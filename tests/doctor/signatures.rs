@@ -18,6 +18,8 @@ const OTHERS: &str = r#"{"type": "sigstoreSigned", "keyPath": "/other.pub"}"#;
 const OLD_BY_NEW: &str = r#""prefix": "k8s.gcr.io", "signedPrefix": "registry.k8s.io""#;
 const NEW_BY_OLD: &str = r#""prefix": "registry.k8s.io", "signedPrefix": "k8s.gcr.io""#;
 
+const CHOICE: &str = "either change the manifests to registry.k8s.io, which needs no weaker policy, or";
+
 fn remapped(names: &str) -> String {
     format!(
         r#"{{"keyPath": "/k.pub", "type": "sigstoreSigned", "signedIdentity": {{"type": "remapIdentity", {names}}}}}"#
@@ -65,8 +67,10 @@ fn what_is_advised_is_never_weaker_and_names_the_entry_that_is_in_the_way() {
         (ACCEPT, ACCEPT, SIGNED, "warning", "fail where there are no such signatures", "signed as /etc", &never),
         (REJECT, ACCEPT, "", "failure", "every one of them fails", "an entry for registry.k8s.io in", &never),
         // The old one is not what is pulled, but what is started.
-        (ACCEPT, REJECT, "", "failure", "refuses to start", "make what stands for k8s.gcr.io the same", &["copy"]),
-        (REJECT, "", SIGNED, "failure", "refuses to start", OLD_BY_NEW, &[NEW_BY_OLD]),
+        (ACCEPT, REJECT, "", "failure", "containers do not start", CHOICE, &["copy", "the same"]),
+        (ACCEPT, REJECT, "", "failure", "containers do not start", "k8s.gcr.io directly", &["copy"]),
+        (REJECT, "", SIGNED, "failure", "containers do not start", CHOICE, &[NEW_BY_OLD]),
+        (REJECT, "", SIGNED, "failure", "containers do not start", OLD_BY_NEW, &[NEW_BY_OLD]),
         // Nobody looks for signatures any more.
         (ACCEPT, SIGNED, "", "warning", "nobody looks for signatures", NEW_BY_OLD, &["insecureAccept"]),
         (ACCEPT, SIGNED, OTHERS, "warning", "does not admit the same signatures", OLD_BY_NEW, &["insecureAccept"]),
@@ -120,8 +124,8 @@ async fn a_cri_o_that_does_not_judge_starts_is_not_said_to() {
         (SIGNED, SIGNED, "1.30.2", "ok", ""),
         (SIGNED, SIGNED, "1.31.0", "warning", "this CRI-O judges the start"),
         (SIGNED, OTHERS, "1.30.2", "warning", "need those signatures"),
-        (REJECT, ACCEPT, "1.30.2", "note", "CRI-O from 1.31 on refuses to start"),
-        (REJECT, ACCEPT, "1.36.0", "failure", "this CRI-O refuses to start"),
+        (REJECT, ACCEPT, "1.30.2", "note", "CRI-O from 1.31 on judges the start"),
+        (REJECT, ACCEPT, "1.36.0", "failure", "this CRI-O judges the start of a container by the old one, and refuses"),
     ] {
         let text = policy(ACCEPT, old, new);
         let directory = node(&[CRIO, &[(FILE, text.as_str())]].concat());

@@ -10,8 +10,8 @@ use crate::rules::place::{self, normal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Remedy of what can't be read.
-const UNREADABLE: &str = "see to it: whom containerd asks can't be known";
+/// Remedy of what is no text.
+const UNCLEAR: &str = "see to it: whom containerd asks can't be known";
 
 pub(super) fn checks(case: &Case, containerd: &Containerd) -> Vec<Check> {
     let id = Id::ContainerdHosts;
@@ -35,7 +35,7 @@ pub(super) fn checks(case: &Case, containerd: &Containerd) -> Vec<Check> {
                 checks.extend(File { case, file, role: *role, registries }.check(own, &text));
             }
             Ok(_) => {}
-            Err(error) => checks.push(Check::warning(id, error.to_string(), UNREADABLE)),
+            Err(error) => checks.push(Check::unclear(id, &error, UNCLEAR)),
         }
     }
     if containerd.config_path.is_none() && case.release().is_none() {
@@ -74,7 +74,7 @@ fn registries(case: &Case, directories: &[PathBuf], checks: &mut Vec<Check>) -> 
                 };
                 patterns().any(below)
             })),
-            Err(error) => checks.push(Check::warning(Id::ContainerdHosts, error.to_string(), UNREADABLE)),
+            Err(error) => checks.push(Check::unclear(Id::ContainerdHosts, &error, UNCLEAR)),
         }
     }
     all

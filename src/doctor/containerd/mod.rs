@@ -24,7 +24,7 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
         Err(error) => {
             let remedy = "mend the file: containerd does not start with it";
             return vec![
-                Check::warning(Id::ContainerdHosts, error.to_string(), remedy),
+                Check::unclear(Id::ContainerdHosts, &error, remedy),
                 Check::skipped(Id::ContainerdMirrors, "containerd's configuration can't be understood"),
             ];
         }

@@ -1,8 +1,8 @@
 //! Signatures that CRI-O and its kind want, by the name that an image is asked for: with repoint that is another one.
 //!
 //! A pull is judged by the name that is pulled, which is the new one. From 1.31 on, CRI-O judges the start of a container, too, by the
-//! name in the pod, which is the old one, and by the signatures that the pull has brought. What is advised never makes a policy
-//! weaker than it is.
+//! name in the pod, which is the old one, and by the signatures that the pull has brought. What is advised makes no policy weaker,
+//! but where the old name is refused: there it is a choice that is told as one, beside what needs none.
 
 mod policy;
 
@@ -32,7 +32,7 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
     let crio = match Crio::read(&case.tree) {
         Ok(crio) => crio,
         Err(error) => {
-            return vec![Check::warning(id, error.to_string(), "mend the file: CRI-O does not start with it")];
+            return vec![Check::unclear(id, &error, "mend the file: CRI-O does not start with it")];
         }
     };
     let is_known = case.which() == Some(Runtime::Crio);
@@ -42,7 +42,11 @@ pub(super) fn checks(case: &Case) -> Vec<Check> {
     let file = crio.policy.as_ref().map_or(POLICY, |word| word.text.as_str());
     let directory = Path::new(crio.policies.as_ref().map_or(POLICIES, |word| word.text.as_str()));
     let mut checks = of_file(case, Path::new(file), |_| true);
-    for name in case.tree.names(directory).unwrap_or_default() {
+    let names = case.tree.names(directory).unwrap_or_else(|error| {
+        checks.push(Check::unclear(id, &error, "see to it: which policies of namespaces there are can't be known"));
+        Vec::new()
+    });
+    for name in names {
         let Some(namespace) = name.strip_suffix(END) else { continue };
         checks.extend(of_file(case, &directory.join(&name), |rule| rule.namespaces.include(Some(namespace))));
     }
@@ -59,7 +63,7 @@ fn of_file(case: &Case, file: &Path, is_judged: impl Fn(&Rule) -> bool) -> Vec<C
         Ok(Some(text)) => text,
         Ok(None) => return Vec::new(),
         Err(error) => {
-            return vec![Check::warning(id, error.to_string(), format!("see to {place}: CRI-O pulls nothing without"))];
+            return vec![Check::unclear(id, &error, &format!("mend {place}: CRI-O pulls nothing with it"))];
         }
     };
     let policy: Policy = match serde_json::from_str(&text) {
@@ -120,17 +124,10 @@ impl File<'_> {
             ),
             (Level::Refusal, _) => {
                 let found = format!(
-                    "{found}: pulls are judged by the new name, but {judges} refuses to start what the old one stands in"
+                    "{found}: pulls are judged by the new name, but {judges} judges the start of a container by the old one, and refuses \
+                     it: containers do not start"
                 );
-                let signed = match new.level() {
-                    Level::Signatures => format!(", with {}", remapped(old, new)),
-                    Level::Nothing | Level::Refusal => String::new(),
-                };
-                let remedy = format!(
-                    "leave what stands for {} as it is, and make what stands for {} the same{signed}: what repoint pulls comes from {} \
-                     all the same",
-                    new.name, old.name, new.name
-                );
+                let remedy = self.remedy_of_refusal(old, new);
                 if is_older { Check::note(id, found).remedy(remedy) } else { Check::failure(id, found, remedy) }
             }
             (Level::Nothing, _) => Check::warning(
@@ -190,6 +187,22 @@ impl File<'_> {
             "see that what comes from {} is signed as {} wants it (`crictl pull` shows it); there is nothing to weaken",
             new.name,
             self.line(new.scope)
+        )
+    }
+
+    /// Nobody but the node's owner can say whether the old name is to be admitted.
+    fn remedy_of_refusal(&self, old: Wanted<'_>, new: Wanted<'_>) -> String {
+        let signed = match new.level() {
+            Level::Signatures => format!(", with {}", remapped(old, new)),
+            Level::Nothing | Level::Refusal => String::new(),
+        };
+        format!(
+            "it is your choice: either change the manifests to {new}, which needs no weaker policy, or allow {old} for what is started, by an \
+             entry for it in {} that wants what stands for {new}{signed}; that is weaker, and admits what is pulled from {old} directly, \
+             past repoint, too",
+            self.place,
+            old = repository(old.name),
+            new = repository(new.name),
         )
     }
 
