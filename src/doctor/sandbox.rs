@@ -8,9 +8,6 @@ use crate::node::{Runtime, containerd};
 use crate::runtime::{Keep, sandbox};
 use std::path::Path;
 
-/// Where those containerds listen whose configuration is not where it is usual.
-const BROUGHT_ALONG: [&str; 3] = ["/run/k3s", "/run/k0s", "/var/snap"];
-
 pub(super) fn checks(case: &Case) -> Vec<Check> {
     let mut checks = sandbox(case);
     checks.push(pinned(case));
@@ -149,8 +146,7 @@ fn in_containerd(case: &Case, image: &str, said: &[Pause]) -> String {
     let own = case.containerd().ok().flatten();
     let own = own.map(|found| (found.file.display().to_string(), version(case, &found.file)));
     let of_new = if case.release().is_some_and(|(major, _)| major >= 2) { 3 } else { 2 };
-    let is_elsewhere =
-        case.runtime().is_some_and(|address| BROUGHT_ALONG.iter().any(|path| address.path().starts_with(path)));
+    let is_elsewhere = case.runtime().is_some_and(|address| containerd::is_brought_along(&address));
     let (file, version, is_made) = match own {
         Some((file, version)) => (file, version, false),
         None if is_elsewhere => ("the configuration of that containerd".to_owned(), of_new, false),

@@ -156,17 +156,30 @@ fn plugins(version: Option<u32>, major: Option<u32>) -> &'static [Plugin] {
     }
 }
 
+fn is_at(address: &Address, socket: &str) -> bool {
+    socket.parse().is_ok_and(|socket| address.is_same_as(&socket))
+}
+
+/// Whether the containerd there is the one that k3s and RKE2 bring along, in their own unit.
+pub fn is_rancher_s(address: &Address) -> bool {
+    is_at(address, rancher::OWN)
+}
+
+/// Whether it is one that some distribution brings along, which the node's usual file says nothing to.
+pub fn is_brought_along(address: &Address) -> bool {
+    is_rancher_s(address) || BROUGHT_ALONG.iter().any(|(socket, _)| is_at(address, socket))
+}
+
 /// The files of which the first that is there is the one, and who writes it.
 fn places(tree: &Tree, address: &Address, node: Option<&Node>) -> Vec<(PathBuf, Option<Kind>)> {
-    let listens_at = |socket: &str| socket.parse().is_ok_and(|socket| address.is_same_as(&socket));
-    if listens_at(rancher::OWN) {
+    if is_rancher_s(address) {
         let written = |kind: Kind, agent: PathBuf| (agent.join(AMONG_DATA), Some(kind));
         return match node.and_then(|node| Some((node.kind, node.agent.clone()?))) {
             Some((kind, agent)) => vec![written(kind, agent)],
             None => [Kind::K3s, Kind::Rke2].into_iter().filter_map(|kind| Some(written(kind, kind.agent()?))).collect(),
         };
     }
-    if let Some((_, file)) = BROUGHT_ALONG.iter().find(|(socket, _)| listens_at(socket)) {
+    if let Some((_, file)) = BROUGHT_ALONG.iter().find(|(socket, _)| is_at(address, socket)) {
         return vec![((*file).into(), None)];
     }
     named(tree).into_iter().chain([FILE.into()]).map(|file| (file, None)).collect()

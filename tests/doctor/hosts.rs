@@ -120,7 +120,8 @@ fn what_is_made_of_another_file_is_to_be_changed_there() {
         let said = examined(&[
             unit,
             wanted,
-            ("/var/lib/rancher/k3s/agent/etc/containerd/config.toml", &config),
+            ("/etc/rancher/k3s/config.yaml", &format!("data-dir: {data}\n")),
+            (&format!("{data}/agent/etc/containerd/config.toml"), &config),
             (&file, text),
         ]);
         said.has("containerd.hosts", "warning", "m.example first", "leave /etc/rancher/k3s/registries.yaml (of which");

@@ -11,9 +11,6 @@ use crate::node::{Kind, Runtime};
 use crate::rules::place::normal;
 use std::path::Path;
 
-/// What k3s and RKE2 generate is there below their directory for data, the usual one of which is this.
-const GENERATED: (&str, &str) = ("/agent/etc/containerd/", "/var/lib/rancher/");
-
 pub(super) fn checks(case: &Case) -> Vec<Check> {
     let both = [Id::ContainerdHosts, Id::ContainerdMirrors];
     if !case.may_have(Runtime::Containerd) {
@@ -54,11 +51,11 @@ fn role(case: &Case, registry: &str) -> Option<Role> {
 /// What to change so that a file of containerd's changes: k3s and RKE2 write theirs at each start.
 fn origin(case: &Case, file: &Path) -> String {
     let shown = file.display().to_string();
-    let kind = case.node.as_ref().map_or(Kind::Plain, |node| node.kind);
-    let is_theirs = matches!(kind, Kind::K3s | Kind::Rke2) || shown.starts_with(GENERATED.1);
-    if !is_theirs || !shown.contains(GENERATED.0) {
-        return shown;
+    let own = || case.node.as_ref().ok().and_then(|node| Some((node.kind, node.agent.clone()?)));
+    let usual = [Kind::K3s, Kind::Rke2].into_iter().filter_map(|kind| Some((kind, kind.agent()?)));
+    let writer = own().into_iter().chain(usual).find(|(_, agent)| file.starts_with(agent));
+    match writer.and_then(|(kind, _)| Path::new(kind.configuration()?).parent()) {
+        Some(directory) => format!("{}/registries.yaml (of which {shown} is made at each start)", directory.display()),
+        None => shown,
     }
-    let name = if kind == Kind::Rke2 || shown.contains("/rke2/") { "rke2" } else { "k3s" };
-    format!("/etc/rancher/{name}/registries.yaml (of which {shown} is made at each start)")
 }

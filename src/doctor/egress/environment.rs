@@ -1,6 +1,7 @@
 //! What the runtime's unit has in its environment that decides how it goes out.
 
 use super::super::Case;
+use crate::node::containerd::is_rancher_s;
 use crate::node::unit::Unit;
 use crate::node::{Kind, Node, Runtime};
 use crate::registry::Proxies;
@@ -17,8 +18,6 @@ pub(super) struct Environment {
     pub(super) places: Vec<String>,
 }
 
-/// Where the containerd listens that k3s and RKE2 bring along.
-const BROUGHT_ALONG: &str = "/run/k3s/containerd";
 /// How k3s and RKE2 tell what is for their containerd alone.
 const FOR_CONTAINERD: &str = "CONTAINERD_";
 /// Where Go's programs, the runtimes among them, are told of other authorities.
@@ -69,9 +68,8 @@ impl Environment {
 
 /// The unit of whoever pulls; the first one that is there of several. What k3s and RKE2 bring along is in their own.
 fn units(case: &Case) -> (&'static str, Vec<String>) {
-    let is_brought_along = case.runtime().is_some_and(|runtime| runtime.path().starts_with(BROUGHT_ALONG));
     if let Ok(Node { kind: Kind::K3s | Kind::Rke2, units, .. }) = &case.node
-        && is_brought_along
+        && case.runtime().is_some_and(|runtime| is_rancher_s(&runtime))
     {
         return (FOR_CONTAINERD, units.clone());
     }
